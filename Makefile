@@ -1,0 +1,37 @@
+# Everything runs from locked environments under .venv; nothing outside this folder is changed.
+PYTHON ?= python3
+UV := .venv/uv/bin/uv
+PY := .venv/dev/bin/python
+# Commands that start often (the SAM CLI above all) are several times slower without their bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
+.DEFAULT_GOAL := help
+.PHONY: help setup lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready ## create the locked environments
+
+.venv/uv/.ready: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed; $(PYTHON) is {sys.version.split()[0]}. Name another one: make PYTHON=python3.13")'
+	@$(PYTHON) -m venv --clear .venv/uv
+	@.venv/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+.venv/%/.ready: requirements/%.txt .venv/uv/.ready
+	@echo "environment .venv/$* from $<"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .venv/$*
+	@$(UV) pip sync --quiet --require-hashes --python .venv/$* $<
+	@touch $@
+
+lock: .venv/uv/.ready ## compile the locked requirements anew from pyproject.toml
+	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) pyproject.toml"; \
+	set -e; $$compile -o layers/dependencies/requirements.txt; \
+	$$compile --group dev -c layers/dependencies/requirements.txt -o requirements/dev.txt; \
+	for group in uv engine lambda sam; do \
+	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) --group $$group -o requirements/$$group.txt; \
+	done
+
+clean: ## remove what was built (not the environments)
+	rm -rf build .aws-sam .mypy_cache .pytest_cache .ruff_cache
