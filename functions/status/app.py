@@ -1,0 +1,14 @@
+"""The status function: called by the workflow's Status state."""
+
+from functools import cache
+from typing import Any
+
+from bucketbrush.events import StatusCall, parse
+from bucketbrush.wiring import build_status
+
+status = cache(build_status)
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
+    call = parse(StatusCall, event)
+    return {"state": status()(call.job_id, call.task_id, call.polls).value}

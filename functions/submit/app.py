@@ -1,0 +1,34 @@
+"""The submit function: called by the submit queue with drops, and by the workflow with jobs."""
+
+from functools import cache
+from typing import Any
+
+from bucketbrush.domain.errors import BucketbrushError
+from bucketbrush.events import Message, next_step, parse, parse_drop, parse_order, read_invocation
+from bucketbrush.intake import Intake
+from bucketbrush.observability import logger
+from bucketbrush.submit import Invocation
+from bucketbrush.wiring import build_intake
+
+intake = cache(build_intake)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    invocation = read_invocation(context)
+    if "Records" not in event:
+        return next_step(intake().submit(parse_order(event), invocation))
+    messages = [parse(Message, record) for record in event["Records"]]
+    failed = [message.message_id for message in messages if not take_in(intake(), message, invocation)]
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}
+
+
+def take_in(intake: Intake, message: Message, invocation: Invocation) -> bool:
+    """Whether the message is done with; else the queue delivers it again, and at last to the dead-letter queue."""
+    try:
+        intake(parse_drop(message.body), invocation)
+    except BucketbrushError as problem:
+        logger.error(
+            "message is not done", message_id=message.message_id, error=type(problem).__name__, reason=str(problem)
+        )
+        return False
+    return True

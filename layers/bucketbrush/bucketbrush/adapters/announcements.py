@@ -1,0 +1,50 @@
+"""Tells the world how a job ended: one SNS message and one EventBridge event with the same content."""
+
+from typing import TYPE_CHECKING
+
+from bucketbrush.domain.errors import ResultUntold
+from bucketbrush.domain.result import Announcement
+
+if TYPE_CHECKING:
+    from mypy_boto3_events.client import EventBridgeClient
+    from mypy_boto3_sns.client import SNSClient
+
+EVENT_SOURCE = "bucketbrush"
+_SUBJECT_LENGTH = 100  # SNS API reference, "Publish"
+
+
+class Announcements:
+    def __init__(self, sns: "SNSClient", topic_arn: str, events: "EventBridgeClient", bus: str) -> None:
+        self._sns = sns
+        self._topic_arn = topic_arn
+        self._events = events
+        self._bus = bus
+
+    def tell(self, announcement: Announcement) -> None:
+        """At least once, the same bytes every time. Attributes are for SNS filter policies.
+
+        Raises ResultUntold when EventBridge takes the request and refuses the event.
+        """
+        message = announcement.model_dump_json()
+        attributes = {"outcome": announcement.outcome, "model": announcement.model, "preset": announcement.preset}
+        self._sns.publish(
+            TopicArn=self._topic_arn,
+            Subject=f"Bucketbrush {announcement.outcome}: {announcement.job_id}"[:_SUBJECT_LENGTH],
+            Message=message,
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value
+            },
+        )
+        succeeded = announcement.outcome.succeeded
+        answer = self._events.put_events(
+            Entries=[
+                {
+                    "EventBusName": self._bus,
+                    "Source": EVENT_SOURCE,
+                    "DetailType": "Image Job Completed" if succeeded else "Image Job Failed",
+                    "Detail": message,
+                }
+            ]
+        )
+        if answer["FailedEntryCount"]:
+            raise ResultUntold(f"event bus {self._bus}: {answer['Entries'][0].get('ErrorCode')}.")

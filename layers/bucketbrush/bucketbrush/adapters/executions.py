@@ -1,0 +1,26 @@
+"""The workflow: one execution per job, named by it."""
+
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mypy_boto3_stepfunctions.client import SFNClient
+
+
+class Executions:
+    def __init__(self, client: "SFNClient", machine_arn: str) -> None:
+        self._client = client
+        self._machine_arn = machine_arn
+
+    def start(self, job_id: str) -> None:
+        """Start the job's execution; when it runs or has run, that is success too.
+
+        The input is the job id alone: Step Functions takes a repeated start for the same one only while the input is
+        the same to the byte (API reference, "StartExecution").
+        """
+        try:
+            self._client.start_execution(
+                stateMachineArn=self._machine_arn, name=job_id, input=json.dumps({"job_id": job_id})
+            )
+        except self._client.exceptions.ExecutionAlreadyExists:
+            return

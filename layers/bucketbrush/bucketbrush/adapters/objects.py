@@ -1,0 +1,221 @@
+"""S3: small documents read and written whole, pictures streamed with bounded memory."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored
+from bucketbrush.domain.jobs import ObjectVersion
+from bucketbrush.domain.pictures import HEAD_BYTES, TAIL_BYTES, PictureFormat, describe, is_whole, sniff
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+
+PART_BYTES = 5 * 1024 * 1024  # the smallest part that S3 takes ("Multipart upload limits")
+MAX_PICTURE_BYTES = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StoredPicture:
+    key: str
+    bytes: int
+    format: PictureFormat
+    sha256: str
+
+
+class Objects:
+    def __init__(self, client: "S3Client", bucket: str) -> None:
+        self._client = client
+        self._bucket = bucket
+
+    def read(self, key: str, most: int) -> bytes | None:
+        """The first ``most`` bytes of a small object, or None when there is no such object."""
+        try:
+            answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) == "NoSuchKey":
+                return None
+            raise
+        with answer["Body"] as body:
+            return body.read(most)
+
+    def head(self, version: ObjectVersion) -> bytes | None:
+        """The first bytes of one object version, enough to tell its format; None when it is gone."""
+        pin: Any = {"VersionId": version.version_id} if version.version_id else {}
+        try:
+            answer = self._client.get_object(
+                Bucket=version.bucket, Key=version.key, Range=f"bytes=0-{HEAD_BYTES - 1}", **pin
+            )
+        except ClientError as error:
+            if _code(error) in ("NoSuchKey", "NoSuchVersion", "InvalidRange", "MethodNotAllowed"):
+                return None
+            raise
+        with answer["Body"] as body:
+            return body.read()
+
+    def current(self, key: str) -> ObjectVersion | None:
+        """The version that a key names now, or None."""
+        try:
+            answer = self._client.head_object(Bucket=self._bucket, Key=key)
+        except ClientError as error:
+            if _code(error) in ("404", "NoSuchKey"):
+                return None
+            raise
+        return ObjectVersion(
+            bucket=self._bucket,
+            key=key,
+            version_id=answer.get("VersionId"),
+            etag=answer["ETag"].strip('"'),
+            size=answer["ContentLength"],
+        )
+
+    def write_once(self, key: str, document: dict[str, Any]) -> bool:
+        """Write a JSON document unless the key is taken; False when it is."""
+        try:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=key,
+                Body=json.dumps(document, indent=2, ensure_ascii=False).encode(),
+                ContentType="application/json",
+                IfNoneMatch="*",
+            )
+        except ClientError as error:
+            if _is_taken(error):
+                return False
+            raise
+        return True
+
+    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> StoredPicture:
+        """Stream one picture to ``stem`` + its format's suffix, never over an existing object.
+
+        Holds one part of 5 MiB twice at most: gathered, and on its way. ``announced`` is the length in bytes that the
+        sender promised, if it did. Raises PictureUnreadable (no picture, too large) and ResultUnstored (incomplete, so
+        that it is fetched again); after either, or any other error, nothing is left behind.
+        """
+        upload = _Upload(self._client, self._bucket, stem, announced)
+        try:
+            for chunk in chunks:
+                upload.add(chunk)
+            return upload.finish()
+        except BaseException:
+            upload.abort()
+            raise
+
+
+class _Upload:
+    """One picture on its way: bytes are gathered to parts, and only a whole picture is ever completed."""
+
+    def __init__(self, client: "S3Client", bucket: str, stem: str, announced: int | None) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._stem = stem
+        self._announced = announced
+        self._buffer = bytearray()
+        self._tail = b""
+        self._received = 0
+        self._hash = hashlib.sha256()
+        self._format: PictureFormat | None = None
+        self._upload_id = ""
+        self._etags: list[str] = []
+
+    def add(self, chunk: bytes) -> None:
+        self._received += len(chunk)
+        if self._received > MAX_PICTURE_BYTES:
+            raise PictureUnreadable(f"result: found more than {MAX_PICTURE_BYTES:,} bytes; allowed: at most that many.")
+        self._hash.update(chunk)
+        self._tail = (self._tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
+        self._buffer += chunk
+        if len(self._buffer) >= HEAD_BYTES:
+            self._recognise()
+        while len(self._buffer) > PART_BYTES:
+            self._send_part()
+
+    def finish(self) -> StoredPicture:
+        kind = self._recognise()
+        if self._announced is not None and self._received != self._announced:
+            raise ResultUnstored(f"result: found {self._received:,} of {self._announced:,} announced bytes.")
+        if self._announced is None and not is_whole(kind, self._tail):
+            raise ResultUnstored(f"result: found {self._received:,} bytes without the end of a {kind.name} picture.")
+        try:
+            self._complete()
+        except ClientError as error:
+            if not _is_taken(error):
+                raise
+            self._check_taken()
+        return StoredPicture(self._key, self._received, kind, self._hash.hexdigest())
+
+    def abort(self) -> None:
+        """Also a refused completion leaves the upload open, and S3 bills open parts."""
+        if self._upload_id:
+            # Best effort on the way out of an error: the bucket's lifecycle rule removes what stays.
+            with suppress(ClientError, BotoCoreError):
+                self._client.abort_multipart_upload(Bucket=self._bucket, Key=self._key, UploadId=self._upload_id)
+
+    @property
+    def _key(self) -> str:
+        return f"{self._stem}.{self._format}"
+
+    def _recognise(self) -> PictureFormat:
+        if self._format is None:
+            head = bytes(self._buffer[:HEAD_BYTES])
+            self._format = sniff(head)
+            if self._format is None:
+                raise PictureUnreadable(f"result: found {describe(head)}; allowed: PNG or JPEG.")
+        return self._format
+
+    def _send_part(self) -> None:
+        if not self._upload_id:
+            created = self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=self._key, ContentType=self._recognise().content_type
+            )
+            self._upload_id = created["UploadId"]
+        part = bytes(self._buffer[:PART_BYTES])
+        del self._buffer[:PART_BYTES]
+        answer = self._client.upload_part(
+            Bucket=self._bucket,
+            Key=self._key,
+            UploadId=self._upload_id,
+            PartNumber=len(self._etags) + 1,
+            Body=part,
+        )
+        self._etags.append(answer["ETag"])
+
+    def _complete(self) -> None:
+        if not self._upload_id:
+            self._client.put_object(
+                Bucket=self._bucket,
+                Key=self._key,
+                Body=bytes(self._buffer),
+                ContentType=self._recognise().content_type,
+                IfNoneMatch="*",
+            )
+            return
+        self._send_part()
+        self._client.complete_multipart_upload(
+            Bucket=self._bucket,
+            Key=self._key,
+            UploadId=self._upload_id,
+            MultipartUpload={"Parts": [{"ETag": tag, "PartNumber": n} for n, tag in enumerate(self._etags, 1)]},
+            IfNoneMatch="*",
+        )
+
+    def _check_taken(self) -> None:
+        """An earlier try of the same finalize has stored this picture; anything else under its key is a fault."""
+        self.abort()
+        stored = self._client.head_object(Bucket=self._bucket, Key=self._key)["ContentLength"]
+        if stored != self._received:
+            uri = f"s3://{self._bucket}/{self._key}"
+            raise ResultUnstored(f"{uri}: found another object of {stored:,} bytes; nothing is overwritten.")
+
+
+def _code(error: ClientError) -> str:
+    return error.response["Error"]["Code"]
+
+
+def _is_taken(error: ClientError) -> bool:
+    return _code(error) == "PreconditionFailed"

@@ -1,0 +1,35 @@
+"""The API key, from Secrets Manager."""
+
+import json
+
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.exceptions import ClientError
+
+from bucketbrush.domain.errors import ApiKeyMissing
+
+
+def read_api_key(secret_arn: str) -> str:
+    """The key, cached for five minutes by Powertools. The secret is the key itself or JSON ``{"api_key": "..."}``.
+
+    Raises ApiKeyMissing naming the secret when it is not there or holds no key; a fault of the service passes through.
+    """
+    try:
+        value = str(parameters.get_secret(secret_arn)).strip()
+    except GetParameterError as error:
+        cause = error.__context__
+        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException":
+            raise ApiKeyMissing(f"secret {secret_arn}: found no value.") from None
+        raise
+    if value.startswith("{"):
+        value = _field(value)
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise ApiKeyMissing(f'secret {secret_arn}: found no key; allowed: the key, or {{"api_key": "..."}}.')
+    return value
+
+
+def _field(value: str) -> str:
+    try:
+        return str(json.loads(value).get("api_key", ""))
+    except ValueError:
+        return ""

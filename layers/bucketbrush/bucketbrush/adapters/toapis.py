@@ -1,0 +1,229 @@
+"""ToAPIs over HTTP: one POST that may cost money, and GETs that never do.
+
+Requests follow the pages "Image editing", "GPT-Image-2-VIP" and "Image task status"; answers are read tolerantly,
+because pages of different ages and the live service disagree about them.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx
+
+from bucketbrush.domain.errors import (
+    PictureUnreadable,
+    ProviderBusy,
+    ProviderRefused,
+    ProviderUnreachable,
+    ResultUnstored,
+    SubmitUnanswered,
+    TaskUnreadable,
+)
+from bucketbrush.domain.redact import redact
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_LONGEST_WAIT = 3600
+# 503 codes that mean "later"; any other documented 503 code (model_not_found) names a mistake of the request.
+_BUSY_CODES = ("rate_limit_unavailable", "circuit_broken")
+
+
+class TaskState(StrEnum):
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"
+
+
+# Image task status page: completed and failed are the ends. Every other word, known or not, means keep waiting.
+_ENDS = {"completed": TaskState.DONE, "failed": TaskState.FAILED}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a status answer says. ``status`` is the provider's own word; ``progress`` 0-100 is a hint at best."""
+
+    task_id: str
+    state: TaskState
+    status: str
+    progress: int | None
+    urls: tuple[str, ...]
+    error: str
+    created_at: int | None
+    completed_at: int | None
+
+
+class ToApis:
+    """A client for one API host.
+
+    Every request opens a connection of its own: between two invocations a Lambda environment is frozen and its kept
+    sockets die, and a request written to a dead socket looks like a lost answer. ``timeout`` is in seconds and holds
+    for connecting and for each read or write.
+    """
+
+    def __init__(self, base_url: str, api_key: str, timeout: float) -> None:
+        origin = base_url.rstrip("/").removesuffix("/v1")
+        self._generations = f"{origin}/v1/images/generations"
+        self._loopback = urlsplit(origin).hostname in LOOPBACK
+        self._api_key = api_key
+        self._timeout = timeout
+
+    def submit(self, body: dict[str, Any]) -> str:
+        """Send one task and return its id. Never repeats the request.
+
+        Raises ProviderUnreachable (never written), ProviderBusy (refused for now), ProviderRefused (refused for good)
+        or SubmitUnanswered (a paid task may exist).
+        """
+        secrets = (self._api_key, str(body.get("prompt", "")))
+        try:
+            with self._client() as client:
+                answer = client.post(self._generations, json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise ProviderUnreachable(f"submit: no connection to the API ({type(error).__name__}).") from None
+        except httpx.HTTPError as error:
+            raise SubmitUnanswered(
+                f"submit: the connection ended without an answer ({type(error).__name__})."
+            ) from None
+        content = _json(answer)
+        if answer.is_success:
+            if task_id := _task_id(content):
+                return task_id
+            raise SubmitUnanswered(f"submit: HTTP {answer.status_code} without a task id.")
+        raise _refusal(answer, f"submit: HTTP {answer.status_code}, {_error_text(content, secrets)}")
+
+    def find(self, business_id: str) -> Task | None:
+        """The task that carries our ``client_business_id``, or None. Raises TaskUnreadable."""
+        try:
+            return self.read(business_id)
+        except _NoSuchTask:
+            return None
+
+    def read(self, task_id: str) -> Task:
+        """One look at a task. Raises TaskUnreadable for everything that is not a readable status answer."""
+        try:
+            with self._client() as client:
+                answer = client.get(f"{self._generations}/{quote(task_id, safe='')}")
+        except httpx.HTTPError as error:
+            raise TaskUnreadable(f"status: no answer ({type(error).__name__}).") from None
+        content = _json(answer)
+        if not answer.is_success or not isinstance(content.get("status"), str):
+            unknown = answer.status_code == httpx.codes.NOT_FOUND or content.get("message") == "task_not_exist"
+            kind = _NoSuchTask if unknown else TaskUnreadable
+            raise kind(f"status: HTTP {answer.status_code}, {_error_text(content, [self._api_key])}")
+        return _task(task_id, content, [self._api_key])
+
+    @contextmanager
+    def download(self, url: str) -> Iterator[tuple[Iterator[bytes], int | None]]:
+        """The chunks of a result picture and its announced length in bytes, if any. The API key is not sent.
+
+        Raises PictureUnreadable when the link can give no picture and ResultUnstored when another try may help.
+        """
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not (self._loopback and parts.hostname in LOOPBACK):
+            raise PictureUnreadable(f"result link: found scheme {parts.scheme!r:.20}; allowed: https.")
+        try:
+            with (
+                httpx.Client(timeout=self._timeout, headers={"Accept-Encoding": "identity"}) as client,
+                client.stream("GET", url) as answer,
+            ):
+                if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
+                    raise ResultUnstored(f"result link: HTTP {answer.status_code}.")
+                if answer.status_code != httpx.codes.OK:
+                    raise PictureUnreadable(f"result link: HTTP {answer.status_code}; allowed: 200.")
+                length = answer.headers.get("Content-Length", "")
+                yield answer.iter_raw(), int(length) if length.isdecimal() else None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise ResultUnstored(f"result link: the download broke off ({type(error).__name__}).") from None
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(timeout=self._timeout, headers={"Authorization": f"Bearer {self._api_key}"})
+
+
+class _NoSuchTask(TaskUnreadable):
+    """404, or one client's 400: no such task, not yet, or another user's."""
+
+
+def _json(answer: httpx.Response) -> dict[str, Any]:
+    """The answer's JSON object; empty for HTML pages of the edge, broken JSON and everything else."""
+    try:
+        content = answer.json()
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _refusal(answer: httpx.Response, said: str) -> ProviderBusy | ProviderRefused | SubmitUnanswered:
+    """What an error answer to a submit means. Only a clear refusal counts as unpaid; the rest is looked up."""
+    status, code = answer.status_code, _error_code(_json(answer))
+    unavailable = status == httpx.codes.SERVICE_UNAVAILABLE and code != ""
+    if status == httpx.codes.TOO_MANY_REQUESTS or (unavailable and code in _BUSY_CODES):
+        return ProviderBusy(said, _retry_after(answer))
+    if unavailable or (answer.is_client_error and status != httpx.codes.REQUEST_TIMEOUT) or answer.is_redirect:
+        return ProviderRefused(said)
+    return SubmitUnanswered(said)
+
+
+def _task_id(content: dict[str, Any]) -> str | None:
+    data = content.get("data")
+    places = [content, data if isinstance(data, dict) else {}]
+    ids = (place.get(name) for place in places for name in ("id", "task_id"))
+    return next((found for found in ids if isinstance(found, str) and found), None)
+
+
+def _task(task_id: str, content: dict[str, Any], secrets: Iterable[str]) -> Task:
+    status = content["status"]
+    return Task(
+        task_id=task_id,
+        state=_ENDS.get(status.lower(), TaskState.WAITING),
+        status=redact(status)[:40],
+        progress=_whole(content.get("progress")),
+        urls=tuple(dict.fromkeys(_urls(content))),
+        error=_error_text(content, secrets),
+        created_at=_whole(content.get("created_at")),
+        completed_at=_whole(content.get("completed_at")),
+    )
+
+
+def _urls(content: dict[str, Any]) -> Iterator[str]:
+    """Links in the order of the pictures: ``result.data[].url``, else the older top-level ``url``, else ``data[]``."""
+    result = content.get("result")
+    nested = result.get("data") if isinstance(result, dict) else None
+    for place in (nested, [content], content.get("data")):
+        items = place if isinstance(place, list) else []
+        links = [item.get("url") if isinstance(item, dict) else item for item in items]
+        if found := [link for link in links if isinstance(link, str) and link]:
+            yield from found
+            return
+
+
+def _error_body(content: dict[str, Any]) -> dict[str, Any]:
+    """The innermost error object of the shapes in use: ``error{}``, ``error.error{}``, ``error: text``, top level."""
+    error = content.get("error")
+    for _ in range(3):
+        if not (isinstance(error, dict) and isinstance(error.get("error"), dict | str)):
+            break
+        error = error["error"]
+    return error if isinstance(error, dict) else {**content, "message": error or content.get("message")}
+
+
+def _error_code(content: dict[str, Any]) -> str:
+    body = _error_body(content)
+    return next((value for value in (body.get("code"), body.get("type")) if isinstance(value, str)), "")
+
+
+def _error_text(content: dict[str, Any], secrets: Iterable[str]) -> str:
+    body = _error_body(content)
+    words = [body.get("code"), body.get("message") or content.get("fail_reason")]
+    return redact(": ".join(str(word) for word in words if isinstance(word, str | int)), secrets) or "no error text"
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e12 else None
+
+
+def _retry_after(answer: httpx.Response) -> int | None:
+    """``Retry-After`` in whole seconds, 1 to 3,600 (async rate limits page). A date is left to the caller's default."""
+    value = answer.headers.get("Retry-After", "")
+    return min(max(int(value), 1), _LONGEST_WAIT) if re.fullmatch(r"\d{1,9}", value) else None

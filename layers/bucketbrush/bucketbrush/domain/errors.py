@@ -1,0 +1,127 @@
+"""The one tree of errors.
+
+A class name is public: it is the ``errorType`` that Lambda reports and that the workflow's Retry and Catch match, so
+renaming one is a breaking change. Every class says whether trying the same again is right, whether money may have
+moved, and what the reader should do. A message names the field or object, what was found and what is allowed; it never
+holds a key, a signed URL or a prompt.
+
+    BucketbrushError
+    |-- SettingsInvalid       a function's environment is wrong
+    |-- EventUnreadable       an event that no way in understands
+    |-- RecipeInvalid         a preset, job document or dropped file breaks a rule
+    |-- ApiKeyMissing         the secret holds no usable key
+    |-- JobBusy               another invocation holds the job's lease
+    |-- ProviderUnreachable   the request was never written
+    |-- ProviderBusy          refused for now (429, 503 rate limit)
+    |-- ProviderRefused       refused for good
+    |-- SubmitUnanswered      a submit was written and its answer lost
+    |-- TaskUnreadable        the state of an accepted task cannot be read now
+    |-- TaskUnfinished        finalize was called before the task ended
+    |-- PictureUnreadable     what a result link gives is not a whole picture
+    |-- ResultUnstored        pictures were made and paid, and are not all stored yet
+    `-- ResultUntold          the outcome is stored, and nobody was told yet
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Money(StrEnum):
+    """Whether a paid task may exist because of what failed."""
+
+    NOT_MOVED = "not moved"
+    MOVED = "moved"
+    UNKNOWN = "unknown"
+
+
+class BucketbrushError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+    retryable: ClassVar[bool] = False
+    money: ClassVar[Money] = Money.NOT_MOVED
+    advice: ClassVar[str]
+
+    @property
+    def message(self) -> str:
+        """What was found and what is allowed, without the advice."""
+        return super().__str__()
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+
+class SettingsInvalid(BucketbrushError):
+    advice = "Correct the stack's parameters and deploy again."
+
+
+class EventUnreadable(BucketbrushError):
+    advice = "Compare it with the samples in events/; the message stands in the dead-letter queue."
+
+
+class RecipeInvalid(BucketbrushError):
+    """One message for every broken rule of one document or file."""
+
+    advice = "Nothing was sent and nothing was paid: correct it and drop the file again."
+
+
+class ApiKeyMissing(BucketbrushError):
+    advice = "Put it in with `aws secretsmanager put-secret-value`; a job rejected for it was not paid: drop it again."
+
+
+class JobBusy(BucketbrushError):
+    retryable = True
+    advice = "It is tried again when that invocation's lease is over."
+
+
+class ProviderUnreachable(BucketbrushError):
+    retryable = True
+    advice = "Nothing was sent: check ApiBaseUrl and the provider's state; the job tries again by itself."
+
+
+class ProviderBusy(BucketbrushError):
+    """``retry_after`` is in whole seconds, None when the provider named no time."""
+
+    retryable = True
+    advice = "Nothing was paid: the job waits and tries again by itself."
+
+    def __init__(self, message: str, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ProviderRefused(BucketbrushError):
+    advice = "Nothing was paid: correct what the provider names and drop the file again."
+
+
+class SubmitUnanswered(BucketbrushError):
+    money = Money.UNKNOWN
+    advice = "It is never sent again by itself: the task is looked up by the job's id."
+
+
+class TaskUnreadable(BucketbrushError):
+    retryable = True
+    money = Money.MOVED
+    advice = "The task goes on at the provider; it is read again."
+
+
+class TaskUnfinished(BucketbrushError):
+    retryable = True
+    money = Money.MOVED
+    advice = "Redrive the execution when the provider has finished the task: nothing is paid again."
+
+
+class PictureUnreadable(BucketbrushError):
+    money = Money.MOVED
+    advice = "The other pictures of the task are kept."
+
+
+class ResultUnstored(BucketbrushError):
+    retryable = True
+    money = Money.MOVED
+    advice = "Redrive the execution while the provider's links live (24 hours): it stores them without paying again."
+
+
+class ResultUntold(BucketbrushError):
+    retryable = True
+    money = Money.MOVED
+    advice = "The outcome stands in result.json; redrive the execution to announce it."

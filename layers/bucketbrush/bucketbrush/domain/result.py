@@ -1,0 +1,104 @@
+"""``result.json`` and the announcement made from it.
+
+``result.json`` is the truth about how a job ended: it is written once, and every announcement is derived from it, so
+that telling twice tells the same.
+"""
+
+from typing import Any
+
+from bucketbrush.domain.jobs import Frozen, Job, ObjectVersion, Outcome, Verdict
+
+SCHEMA_VERSION = 1
+
+
+class Picture(Frozen):
+    """A stored result. ``bytes`` is its size, ``sha256`` its lower-case hex digest."""
+
+    index: int
+    key: str
+    bytes: int
+    format: str
+    sha256: str
+
+
+class Result(Frozen):
+    """How a job ended. Times are whole seconds since 1970. It holds the recipe, prompt included, and no links."""
+
+    schema_version: int = SCHEMA_VERSION
+    job_id: str
+    outcome: Outcome
+    message: str
+    preset: str | None
+    source: ObjectVersion | None
+    recipe: dict[str, Any] | None
+    references: tuple[ObjectVersion, ...]
+    task_id: str | None
+    pictures: tuple[Picture, ...]
+    polls: int
+    created_at: int
+    submitted_at: int | None
+    task_created_at: int | None
+    task_completed_at: int | None
+    ended_at: int
+
+
+class StoredObject(Frozen):
+    bucket: str
+    key: str
+
+
+class Announcement(Frozen):
+    """The message of SNS, the detail of EventBridge and the output of the execution. No prompt, no links."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    job_id: str
+    outcome: Outcome
+    message: str
+    preset: str | None
+    model: str | None
+    source: ObjectVersion | None
+    result: StoredObject
+    pictures: tuple[StoredObject, ...]
+
+
+def make_result(
+    job: Job,
+    verdict: Verdict,
+    now: int,
+    pictures: tuple[Picture, ...] = (),
+    task_times: tuple[int | None, int | None] = (None, None),
+) -> Result:
+    """``task_times`` are the provider's ``created_at`` and ``completed_at``."""
+    return Result(
+        job_id=job.job_id,
+        outcome=verdict.outcome,
+        message=verdict.message,
+        preset=job.preset,
+        source=job.source,
+        recipe=job.recipe,
+        references=job.references,
+        task_id=job.task_id,
+        pictures=pictures,
+        polls=job.polls,
+        created_at=job.created_at,
+        submitted_at=job.submitted_at,
+        task_created_at=task_times[0],
+        task_completed_at=task_times[1],
+        ended_at=now,
+    )
+
+
+def announce(result: Result, bucket: str, key: str) -> Announcement:
+    """The announcement of a result that is stored at ``key``: one id per job, whatever is told twice."""
+    return Announcement(
+        id=result.job_id,
+        job_id=result.job_id,
+        outcome=result.outcome,
+        message=result.message,
+        preset=result.preset,
+        model=(result.recipe or {}).get("model"),
+        source=result.source,
+        result=StoredObject(bucket=bucket, key=key),
+        pictures=tuple(StoredObject(bucket=bucket, key=picture.key) for picture in result.pictures),
+    )

@@ -1,0 +1,21 @@
+"""The one logger and the one place that emits metrics.
+
+Logs and metrics hold job ids, states and counts; never a key, a signed URL, a prompt or picture bytes. The service name
+(the stack) and the metrics namespace come from the POWERTOOLS_ variables that ``template.yaml`` sets.
+"""
+
+import logging
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+
+logger = Logger()
+# httpx writes every request's whole URL at INFO: result links and presigned references among them.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def count(name: str, **dimensions: str) -> None:
+    """One more of ``name``, as an EMF line (CloudWatch User Guide, "Embedded metric format")."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
+        for dimension, value in dimensions.items():
+            metric.add_dimension(name=dimension, value=value)

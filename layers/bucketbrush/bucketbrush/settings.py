@@ -1,0 +1,63 @@
+"""What each function is told by its environment; nothing else reads it.
+
+A function's settings are one frozen model. The variables are the field names in upper case; ``template.yaml`` sets
+them.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from bucketbrush.domain.errors import SettingsInvalid
+
+Seconds = Annotated[int, Field(ge=1)]
+_Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)
+
+
+class FunctionSettings(BaseModel):
+    """Shared by all functions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    jobs_table: str
+    api_base_url: Annotated[str, Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")]
+    api_key_secret_arn: str
+    provider_timeout_seconds: Seconds
+    keep_days: Annotated[int, Field(ge=400)]
+
+
+class SubmitSettings(FunctionSettings):
+    """``poll_plan_seconds`` are the waits between two looks at a task; the last one repeats."""
+
+    inbox_bucket: str
+    jobs_machine_arn: str
+    signer_role_arn: str
+    poll_plan_seconds: Annotated[tuple[Seconds, ...], _Csv, Field(min_length=1)]
+    refused_wait_seconds: Seconds
+    lookup_wait_seconds: Seconds
+    lookup_seconds: Seconds
+
+
+class StatusSettings(FunctionSettings):
+    """The status function needs no more than the shared settings."""
+
+
+class FinalizeSettings(FunctionSettings):
+    results_bucket: str
+    topic_arn: str
+    event_bus_name: str
+
+
+_Settings = TypeVar("_Settings", bound=FunctionSettings)
+
+
+def read_settings(kind: type[_Settings], environment: Mapping[str, str]) -> _Settings:
+    """The settings of one function. Raises SettingsInvalid naming each wrong variable and what it must be."""
+    given = {name: environment[name.upper()] for name in kind.model_fields if name.upper() in environment}
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        problems = [f"{str(p['loc'][0]).upper()}: found {p['input']!r:.60}: {p['msg']}" for p in error.errors()]
+        missing = [f"{str(p['loc'][0]).upper()}: not set" for p in error.errors() if p["type"] == "missing"]
+        raise SettingsInvalid("; ".join(missing or problems) + ".") from None

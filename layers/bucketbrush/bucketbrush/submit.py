@@ -1,0 +1,210 @@
+"""Submit: from a dropped file or a job document to one paid task at the provider.
+
+The same code serves the queue and the workflow, and any number of deliveries of the same job: the ledger row decides
+what is still to be done.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.adapters.objects import Objects
+from bucketbrush.adapters.references import Presigner
+from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.domain import layout, verdicts
+from bucketbrush.domain.errors import (
+    ApiKeyMissing,
+    BucketbrushError,
+    JobBusy,
+    ProviderBusy,
+    ProviderRefused,
+    ProviderUnreachable,
+    RecipeInvalid,
+    SubmitUnanswered,
+    TaskUnreadable,
+)
+from bucketbrush.domain.jobs import JOB_ID, Job, ObjectVersion, State, Verdict
+from bucketbrush.domain.pictures import describe, sniff
+from bucketbrush.domain.recipe import (
+    MAX_DOCUMENT_BYTES,
+    Recipe,
+    parse_document,
+    read_recipe,
+    read_references,
+    request_body,
+)
+from bucketbrush.observability import logger
+from bucketbrush.settings import SubmitSettings
+
+_FREE = {"owner": "", "lease_until": 0}
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """The Lambda invocation that does the work: its request id, and when it will be over (seconds since 1970)."""
+
+    id: str
+    lease_until: int
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to do: a dropped object version, or a caller's job document; neither when the row knows already."""
+
+    job_id: str
+    source: ObjectVersion | None = None
+    document: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Submit:
+    """The use case. ``connect`` reads the API key and gives a client; ``now`` is in seconds since 1970."""
+
+    settings: SubmitSettings
+    ledger: Ledger
+    inbox: Objects
+    presigner: Presigner
+    connect: Callable[[], ToApis]
+    now: Callable[[], float]
+
+    def __call__(self, order: Order, invocation: Invocation) -> Job:
+        """Bring the job as far as it can go now and return its row.
+
+        Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease.
+        """
+        job = self._claim(order, invocation)
+        step = {State.ACCEPTED: self._send, State.SUBMITTING: self._look_up}.get(job.state)
+        if step is None:
+            return job
+        try:
+            return step(job, order)
+        except Exception:
+            self._release(job.job_id, invocation)
+            raise
+
+    def _claim(self, order: Order, invocation: Invocation) -> Job:
+        now = int(self.now())
+        lease = {"owner": invocation.id, "lease_until": invocation.lease_until}
+        preset = layout.preset_name(order.source.key) if order.source else None
+        new = Job(
+            job_id=order.job_id, state=State.ACCEPTED, created_at=now, source=order.source, preset=preset, **lease
+        )
+        found = self.ledger.create(new)
+        if found is None:
+            return new
+        if found.state not in (State.ACCEPTED, State.SUBMITTING):
+            return found
+        if found.lease_until > now:
+            raise JobBusy(f"job {found.job_id}: another invocation works on it for {found.lease_until - now} s more.")
+        return self.ledger.change(found, **lease)
+
+    def _release(self, job_id: str, invocation: Invocation) -> None:
+        """Let the next try begin at once; only a killed invocation makes it wait for the end of the lease."""
+        row = self.ledger.get(job_id)
+        if row and row.owner == invocation.id:
+            self.ledger.change(row, **_FREE)
+
+    def _send(self, job: Job, order: Order) -> Job:
+        try:
+            recipe, references = self._prepare(job, order)
+            links = [self.presigner.link(reference) for reference in references]
+            provider = self.connect()
+        except (RecipeInvalid, ApiKeyMissing) as problem:
+            return self._decide(job, verdicts.rejected(problem))
+        body = request_body(recipe, links, job.job_id)
+        job = self.ledger.change(
+            job,
+            state=State.SUBMITTING,
+            recipe=recipe,
+            references=references,
+            submitting_at=int(self.now()),
+        )
+        # From here to the stored task id nothing but the one POST happens: whatever breaks, the row says what may be.
+        try:
+            task_id = provider.submit(body)
+        except (ProviderBusy, ProviderUnreachable) as refusal:
+            return self._hold(job, State.ACCEPTED, refusal, self.settings.refused_wait_seconds)
+        except SubmitUnanswered as problem:
+            return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
+        except ProviderRefused as problem:
+            return self._decide(job, verdicts.refused(problem))
+        return self._accept(job, task_id)
+
+    def _look_up(self, job: Job, _order: Order) -> Job:
+        """A POST may have been written and its answer is not known: look for the task, never send again."""
+        looked_for = int(self.now()) - (job.submitting_at or 0)
+        try:
+            task = self.connect().find(job.job_id)
+        except (TaskUnreadable, ApiKeyMissing) as problem:
+            return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
+        if task:
+            return self._accept(job, task.task_id)
+        reason = f"The answer to the submit was lost and {looked_for} s later the provider knows no such task."
+        if looked_for < self.settings.lookup_seconds:
+            return self._hold(job, State.SUBMITTING, SubmitUnanswered(reason), self.settings.lookup_wait_seconds)
+        return self._decide(job, verdicts.unknown(job.job_id, reason))
+
+    def _prepare(self, job: Job, order: Order) -> tuple[Recipe, tuple[ObjectVersion, ...]]:
+        if job.recipe:
+            return job.recipe, job.references
+        if not JOB_ID.fullmatch(job.job_id):
+            raise RecipeInvalid("execution name: found other letters; allowed: 1 to 64 of a-z, 0-9 and -.")
+        if job.source:
+            recipe = read_recipe(*self._preset(job.preset or layout.DEFAULT_PRESET))
+            references = [job.source]
+        else:
+            name = "execution input"
+            document = order.document or {}
+            recipe = read_recipe(document, name, also=("references",))
+            keys = read_references(document, self.settings.inbox_bucket, name)
+            references = [self._pin(key) for key in keys]
+        for reference in references:
+            self._check_picture(reference)
+        return recipe, tuple(references)
+
+    def _preset(self, preset: str) -> tuple[dict[str, Any], str]:
+        key = layout.preset_key(preset)
+        name = f"s3://{self.settings.inbox_bucket}/{key}"
+        text = self.inbox.read(key, MAX_DOCUMENT_BYTES + 1)
+        if text is None:
+            raise RecipeInvalid(
+                f"preset {preset}: found no object {name}; put one there, such as "
+                '{"model": "gpt-image-2-vip", "prompt": "..."}.'
+            )
+        return parse_document(text, name), name
+
+    def _pin(self, key: str) -> ObjectVersion:
+        version = self.inbox.current(key)
+        if version is None:
+            raise RecipeInvalid(f"references: found no object s3://{self.settings.inbox_bucket}/{key}.")
+        return version
+
+    def _check_picture(self, version: ObjectVersion) -> None:
+        if problem := layout.drop_problem(version.key, version.size or 0):
+            raise RecipeInvalid(problem)
+        head = self.inbox.head(version)
+        if head is None:
+            raise RecipeInvalid(f"{version.uri}: found that this version was deleted.")
+        if sniff(head) is None:
+            raise RecipeInvalid(f"{version.uri}: found {describe(head)}; allowed: PNG or JPEG.")
+
+    def _accept(self, job: Job, task_id: str) -> Job:
+        return self.ledger.change(
+            job,
+            state=State.WAITING,
+            task_id=task_id,
+            plan=self.settings.poll_plan_seconds,
+            submitted_at=int(self.now()),
+            hold_seconds=None,
+            **_FREE,
+        )
+
+    def _hold(self, job: Job, state: State, reason: BucketbrushError, default_seconds: int) -> Job:
+        logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
+        seconds = getattr(reason, "retry_after", None) or default_seconds
+        return self.ledger.change(job, state=state, hold_seconds=seconds, **_FREE)
+
+    def _decide(self, job: Job, verdict: Verdict) -> Job:
+        logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
+        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, hold_seconds=None, **_FREE)

@@ -1,0 +1,82 @@
+"""Builds each use case from its settings: the only place that makes AWS clients.
+
+Each builder is called once per Lambda environment.
+"""
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from bucketbrush.adapters.announcements import Announcements
+from bucketbrush.adapters.executions import Executions
+from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.adapters.objects import Objects
+from bucketbrush.adapters.references import Presigner
+from bucketbrush.adapters.secrets import read_api_key
+from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.finalize import Finalize
+from bucketbrush.intake import Intake
+from bucketbrush.settings import FinalizeSettings, FunctionSettings, StatusSettings, SubmitSettings, read_settings
+from bucketbrush.status import Status
+from bucketbrush.submit import Submit
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3.client import S3Client
+    from mypy_boto3_sts.type_defs import CredentialsTypeDef
+
+_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+# Links must carry the signature that every region takes (S3 User Guide, "Authenticating requests: query parameters").
+_SIGNING = _CONFIG.merge(Config(signature_version="s3v4"))
+
+
+def build_intake() -> Intake:
+    settings = read_settings(SubmitSettings, os.environ)
+    submit = Submit(
+        settings=settings,
+        ledger=_ledger(settings),
+        inbox=Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket),
+        presigner=Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client),
+        connect=lambda: _provider(settings),
+        now=time.time,
+    )
+    return Intake(submit, Executions(boto3.client("stepfunctions", config=_CONFIG), settings.jobs_machine_arn))
+
+
+def build_status() -> Status:
+    settings = read_settings(StatusSettings, os.environ)
+    return Status(ledger=_ledger(settings), connect=lambda: _provider(settings))
+
+
+def build_finalize() -> Finalize:
+    settings = read_settings(FinalizeSettings, os.environ)
+    sns, events = boto3.client("sns", config=_CONFIG), boto3.client("events", config=_CONFIG)
+    return Finalize(
+        settings=settings,
+        ledger=_ledger(settings),
+        results=Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket),
+        announcements=Announcements(sns, settings.topic_arn, events, settings.event_bus_name),
+        connect=lambda: _provider(settings),
+        now=time.time,
+    )
+
+
+def _ledger(settings: FunctionSettings) -> Ledger:
+    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.jobs_table, settings.keep_days)
+
+
+def _provider(settings: FunctionSettings) -> ToApis:
+    key = read_api_key(settings.api_key_secret_arn)
+    return ToApis(settings.api_base_url, key, settings.provider_timeout_seconds)
+
+
+def _signing_client(credentials: "CredentialsTypeDef") -> "S3Client":
+    return boto3.client(
+        "s3",
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+        config=_SIGNING,
+    )
