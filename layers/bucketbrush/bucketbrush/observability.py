@@ -10,8 +10,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
 logger = Logger()
-# httpx writes every request's whole URL at INFO: result links and presigned references among them.
-logging.getLogger("httpx").setLevel(logging.WARNING)
+# At INFO httpx writes every request's whole URL, result links among them, and botocore writes noise.
+for _chatty in ("httpx", "botocore"):
+    logging.getLogger(_chatty).setLevel(logging.WARNING)
 
 
 def count(name: str, **dimensions: str) -> None:
