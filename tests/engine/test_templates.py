@@ -1,0 +1,247 @@
+"""What our template is written with, and the engine has to understand without any help."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine.workbench import until
+
+if TYPE_CHECKING:
+    from tests.engine.workbench import Workbench
+
+
+def _statement(effect: str, action: str, resource: Any, **rest: Any) -> dict[str, Any]:
+    return {
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": effect, "Action": action, "Resource": resource, **rest}],
+    }
+
+
+def _arn(resource: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [resource, "Arn"]}
+
+
+STATES = {
+    "Read": {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::dynamodb:getItem",
+        "Arguments": {
+            "TableName": "${Table}",
+            "Key": {"pk": {"S": "{% $states.context.Execution.Name %}"}},
+            "ProjectionExpression": "#plan",
+            "ExpressionAttributeNames": {"#plan": "plan"},
+            "ConsistentRead": True,
+        },
+        "Output": {
+            "plan": "{% [$states.result.Item.plan.L.N.$number()] %}",
+            "keys": "{% $keys($states.result.Item) %}",
+        },
+        "End": True,
+    }
+}
+
+TEMPLATE = {
+    "Transform": "AWS::Serverless-2016-10-31",
+    "Parameters": {
+        "Prefixes": {"Type": "CommaDelimitedList", "Default": "inbox/,jobs/"},
+        "Email": {"Type": "String", "Default": ""},
+    },
+    "Conditions": {"HasEmail": {"Fn::Not": [{"Fn::Equals": [{"Ref": "Email"}, ""]}]}},
+    "Resources": {
+        "Bucket": {"Type": "AWS::S3::Bucket"},
+        "TlsOnly": {
+            "Type": "AWS::S3::BucketPolicy",
+            "Properties": {
+                "Bucket": {"Ref": "Bucket"},
+                "PolicyDocument": _statement(
+                    "Deny",
+                    "s3:*",
+                    [_arn("Bucket"), {"Fn::Sub": "${Bucket.Arn}/*"}],
+                    Principal="*",
+                    Condition={"Bool": {"aws:SecureTransport": "false"}},
+                ),
+            },
+        },
+        "Dead": {"Type": "AWS::SQS::Queue"},
+        "Queue": {
+            "Type": "AWS::SQS::Queue",
+            "Properties": {"RedrivePolicy": {"deadLetterTargetArn": _arn("Dead"), "maxReceiveCount": 5}},
+        },
+        "QueuePolicy": {
+            "Type": "AWS::SQS::QueuePolicy",
+            "Properties": {
+                "Queues": [{"Ref": "Queue"}, {"Ref": "Dead"}],
+                "PolicyDocument": _statement(
+                    "Allow",
+                    "sqs:SendMessage",
+                    "*",
+                    Principal={"Service": ["events.amazonaws.com", "sns.amazonaws.com"]},
+                ),
+            },
+        },
+        "Rule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": {
+                    "source": ["test"],
+                    "detail": {"key": [{"prefix": {"Fn::Select": [0, {"Ref": "Prefixes"}]}}]},
+                },
+                "Targets": [{"Id": "queue", "Arn": _arn("Queue"), "DeadLetterConfig": {"Arn": _arn("Dead")}}],
+            },
+        },
+        "Topic": {"Type": "AWS::SNS::Topic"},
+        "Subscription": {
+            "Type": "AWS::SNS::Subscription",
+            "Properties": {"TopicArn": {"Ref": "Topic"}, "Protocol": "sqs", "Endpoint": _arn("Dead")},
+        },
+        "EmailSubscription": {
+            "Type": "AWS::SNS::Subscription",
+            "Condition": "HasEmail",
+            "Properties": {"TopicArn": {"Ref": "Topic"}, "Protocol": "email", "Endpoint": {"Ref": "Email"}},
+        },
+        "Alarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "Namespace": "AWS/SQS",
+                "MetricName": "ApproximateNumberOfMessagesVisible",
+                "Dimensions": [{"Name": "QueueName", "Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}],
+                "Statistic": "Maximum",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+                "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+                "TreatMissingData": "notBreaching",
+                "AlarmActions": [{"Ref": "Topic"}],
+                "AlarmDescription": {"Fn::If": ["HasEmail", "mailed", {"Ref": "AWS::NoValue"}]},
+            },
+        },
+        "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 30}},
+        "Table": {
+            "Type": "AWS::DynamoDB::Table",
+            "Properties": {
+                "BillingMode": "PAY_PER_REQUEST",
+                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+            },
+        },
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Action": "sts:AssumeRole",
+                            "Principal": {"Service": "states.amazonaws.com"},
+                        }
+                    ],
+                }
+            },
+        },
+        "MayRead": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {
+                "PolicyName": "read",
+                "Roles": [{"Ref": "Role"}],
+                "PolicyDocument": _statement("Allow", "dynamodb:GetItem", _arn("Table")),
+            },
+        },
+        "Machine": {
+            "Type": "AWS::Serverless::StateMachine",
+            "Properties": {
+                "Name": {"Fn::Sub": "${AWS::StackName}-jobs"},
+                "Role": _arn("Role"),
+                "DefinitionSubstitutions": {"Table": {"Ref": "Table"}},
+                "Definition": {"QueryLanguage": "JSONata", "StartAt": "Read", "States": STATES},
+            },
+        },
+    },
+    "Outputs": {
+        **{
+            name: {"Value": {"Ref": name}}
+            for name in ("Bucket", "Queue", "Dead", "Topic", "Alarm", "Table", "Machine", "Role")
+        },
+        "Prefixes": {"Value": {"Fn::Join": ["|", {"Ref": "Prefixes"}]}},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def outputs(ours: Workbench) -> dict[str, str]:
+    """The stack, made once."""
+    return ours.stack(TEMPLATE, Prefixes="inbox/,other/")
+
+
+def test_a_list_parameter_joins(outputs: dict[str, str]) -> None:
+    assert outputs["Prefixes"] == "inbox/|other/"
+
+
+def test_a_tls_only_bucket_serves_loopback(ours: Workbench, outputs: dict[str, str]) -> None:
+    ours.client("s3").put_object(Bucket=outputs["Bucket"], Key="a", Body=b"picture")
+    assert ours.client("s3").get_object(Bucket=outputs["Bucket"], Key="a")["Body"].read() == b"picture"
+
+
+def test_a_separate_policy_reaches_its_role(ours: Workbench, outputs: dict[str, str]) -> None:
+    policy = ours.client("iam").get_role_policy(RoleName=outputs["Role"], PolicyName="read")
+    table = ours.client("dynamodb").describe_table(TableName=outputs["Table"])["Table"]["TableArn"]
+    assert policy["PolicyDocument"]["Statement"][0]["Resource"] == table
+
+
+def test_a_condition_leaves_a_resource_out(ours: Workbench, outputs: dict[str, str]) -> None:
+    found = ours.client("sns").list_subscriptions_by_topic(TopicArn=outputs["Topic"])["Subscriptions"]
+    assert [subscription["Protocol"] for subscription in found] == ["sqs"]
+    assert (
+        not ours.client("cloudwatch")
+        .describe_alarms(AlarmNames=[outputs["Alarm"]])["MetricAlarms"][0]
+        .get("AlarmDescription")
+    )
+
+
+def test_an_event_passes_the_rule_and_its_alarm_tells_the_topic(ours: Workbench, outputs: dict[str, str]) -> None:
+    entries = [{"Source": "test", "DetailType": "drop", "Detail": json.dumps({"key": key})} for key in ("x", "inbox/x")]
+    ours.client("events").put_events(Entries=entries)
+    alarm = until(lambda: ours.alarm_state(outputs["Alarm"]), lambda state: state == "ALARM")
+    told = json.loads(json.loads(ours.message(outputs["Dead"]) or "{}")["Message"])
+    event = json.loads(ours.message(outputs["Queue"]) or "{}")
+    assert (alarm, told["NewStateValue"], event["detail"]["key"]) == ("ALARM", "ALARM", "inbox/x")
+
+
+def test_an_inline_jsonata_workflow_reads_the_ledger(ours: Workbench, outputs: dict[str, str]) -> None:
+    row = {"pk": {"S": "job"}, "plan": {"L": [{"N": "20"}, {"N": "5"}]}, "secret": {"S": "x"}}
+    ours.client("dynamodb").put_item(TableName=outputs["Table"], Item=row)
+    execution = ours.start(outputs["Machine"], name="job")
+    assert ours.final_status(execution) == "SUCCEEDED"
+    output = ours.client("stepfunctions").describe_execution(executionArn=execution)["output"]
+    assert json.loads(output) == {"plan": [20, 5], "keys": "plan"}
+
+
+def test_only_the_failed_message_of_a_batch_goes_to_the_dead_letter_queue(ours: Workbench) -> None:
+    dead_url, dead_arn = ours.queue()
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 1})
+    url, arn = ours.queue(RedrivePolicy=redrive, VisibilityTimeout="1")
+    for body in ("good", "bad"):
+        ours.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+    code = """
+def handler(event, context):
+    bad = [record["messageId"] for record in event["Records"] if record["body"] == "bad"]
+    return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in bad]}
+"""
+    ours.client("lambda").create_event_source_mapping(
+        EventSourceArn=arn,
+        FunctionName=ours.function(code, Timeout=1),
+        BatchSize=10,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+    )
+    assert ours.message(dead_url) == "bad"
+
+    def left() -> set[str]:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        found = ours.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
+        return set(found["Attributes"].values())
+
+    assert until(left, lambda numbers: numbers == {"0"}) == {"0"}
+    assert ours.message(dead_url, seconds=0) is None

@@ -1,0 +1,147 @@
+"""One deployed stack for all workflow tests, and what they ask of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any, TypeVar
+
+import pytest
+from PIL import Image
+
+from local.engine.controller import Engine
+from local.simulator.process import Simulator
+from local.stack import Stack, running_stack
+
+PATIENCE_SECONDS = 90
+# A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
+PROMPT_MARK = "quokkamoss"
+_T = TypeVar("_T")
+
+
+def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> bytes:
+    """A small real picture."""
+    buffer = BytesIO()
+    Image.new("RGB", (96, 64), colour).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def until(look: Callable[[], _T | None], what: str) -> _T:
+    """The first answer of ``look`` that is true; fails naming what never happened."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.1)
+    raise AssertionError(f"never happened: {what}")
+
+
+@dataclass
+class System:
+    """The stack as its users see it: buckets, executions, the ledger, and two queues that hear what is told."""
+
+    stack: Stack
+    messages_url: str
+    events_url: str
+    inbox: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    def client(self, service: str) -> Any:
+        return self.stack.engine.client(service)
+
+    def output(self, name: str) -> str:
+        return self.stack.outputs[name]
+
+    def preset(self, name: str, prompt: str = "paint it", **fields: Any) -> None:
+        recipe = {"model": "gpt-image-2-vip", "prompt": f"{PROMPT_MARK} {prompt}", **fields}
+        self.stack.put_preset(name, recipe)
+
+    def row(self, job_id: str) -> dict[str, Any] | None:
+        answer = self.client("dynamodb").get_item(
+            TableName=self.output("JobsTable"), Key={"job_id": {"S": job_id}}, ConsistentRead=True
+        )
+        return answer.get("Item")
+
+    def job_of(self, key: str) -> str:
+        """The id of the job that a dropped key became."""
+
+        def find() -> str | None:
+            rows = (row for row in self.stack.rows() if row.get("source", {"M": {"key": {"S": ""}}})["M"]["key"]["S"] == key)
+            return next((row["job_id"]["S"] for row in rows), None)
+
+        return until(find, f"a row for {key}")
+
+    def execution(self, job_id: str) -> dict[str, Any]:
+        """The job's execution when it has ended."""
+        arn = self.output("JobsMachineArn").replace(":stateMachine:", ":execution:") + f":{job_id}"
+        sfn = self.client("stepfunctions")
+
+        def look() -> dict[str, Any] | None:
+            try:
+                found: dict[str, Any] = sfn.describe_execution(executionArn=arn)
+            except sfn.exceptions.ExecutionDoesNotExist:
+                return None
+            return found if found["status"] != "RUNNING" else None
+
+        return until(look, f"the end of execution {job_id}")
+
+    def result(self, job_id: str) -> dict[str, Any]:
+        parsed: dict[str, Any] = json.loads(self.stack.result(f"results/{job_id}/result.json"))
+        return parsed
+
+    def dropped(self, key: str, content: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Drop a file and wait: its job id, its execution, its result.json."""
+        self.stack.drop(key, content)
+        job_id = self.job_of(key)
+        execution = self.execution(job_id)
+        return job_id, execution, self.result(job_id)
+
+    def tasks(self, job_id: str) -> list[Any]:
+        """The tasks at the provider that carry the job's id: each one would have been paid for."""
+        return [task for task in self.stack.simulator.tasks() if task["client_business_id"] == job_id]
+
+    def heard(self, url: str, about: str) -> dict[str, Any]:
+        """The first SQS message of a queue whose body speaks of a job, or of anything else."""
+
+        def look() -> dict[str, Any] | None:
+            answer = self.client("sqs").receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, MessageAttributeNames=["All"]
+            )
+            for message in answer.get("Messages", []):
+                self.inbox[url].append(message)
+                self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            return next((message for message in self.inbox[url] if about in message["Body"]), None)
+
+        return until(look, f"a message about {about}")
+
+
+@pytest.fixture(scope="session")
+def system() -> Iterator[System]:
+    # IAM is enforced, so the pipeline runs on the template's policies alone.
+    engine = Engine(wait_scale=0.2, auth=True)
+    simulator = Simulator(queue_seconds=0.1, task_seconds=0.3)
+    with running_stack(engine, simulator, {"SubmitVisibilitySeconds": "2"}) as stack:
+        yield _listening(stack)
+
+
+def _listening(stack: Stack) -> System:
+    """Subscribe a queue to the topic and one to the event bus."""
+    sqs, region = stack.engine.client("sqs"), "us-east-1"
+    urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("messages", "events")]
+    arns = [f"arn:aws:sqs:{region}:000000000000:{name}" for name in ("messages", "events")]
+    for url, arn in zip(urls, arns, strict=True):
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sqs:SendMessage", "Resource": arn}],
+        }
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+    sns = stack.engine.client("sns")
+    for topic in ("TopicArn", "AlarmTopicArn"):
+        sns.subscribe(TopicArn=stack.outputs[topic], Protocol="sqs", Endpoint=arns[0], Attributes={"RawMessageDelivery": "true"})
+    events = stack.engine.client("events")
+    events.put_rule(Name="heard", EventPattern=json.dumps({"source": ["bucketbrush"]}))
+    events.put_targets(Rule="heard", Targets=[{"Id": "queue", "Arn": arns[1]}])
+    return System(stack, urls[0], urls[1])

@@ -1,0 +1,175 @@
+"""From a dropped file to its end, through the deployed template."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.workflow.conftest import PROMPT_MARK, System, picture
+
+
+def test_a_dropped_picture_comes_back_edited(system: System) -> None:
+    system.preset("official", model="gpt-image-1.5-official", size="3:2", output_format="jpeg", output_compression=90)
+
+    job_id, execution, result = system.dropped("inbox/official/holiday/Cat.PNG", picture())
+
+    assert execution["status"] == "SUCCEEDED"
+    assert result["outcome"] == "completed"
+    assert result["preset"] == "official"
+    assert result["recipe"]["quality"] == "high"
+    (stored,) = result["pictures"]
+    content = system.stack.result(stored["key"])
+    assert stored["key"] == f"results/{job_id}/1.jpg"
+    assert (stored["bytes"], stored["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
+    with Image.open(BytesIO(content)) as image:
+        assert (image.format, image.size) == ("JPEG", (1536, 1024))
+    assert len(system.tasks(job_id)) == 1
+
+
+def test_the_other_model_gives_several_pictures(system: System) -> None:
+    system.preset("wide", size="16:9", n=2)
+
+    job_id, _, result = system.dropped("inbox/wide/harbour.jpeg", picture("JPEG"))
+
+    assert (result["outcome"], result["recipe"]["quality"]) == ("completed", "medium")
+    contents = [system.stack.result(f"results/{job_id}/{index}.png") for index in (1, 2)]
+    assert [Image.open(BytesIO(content)).size for content in contents] == [(1536, 864)] * 2
+    assert contents[0] != contents[1]
+
+
+def test_an_end_is_told_three_times_alike(system: System) -> None:
+    system.preset("default")
+
+    job_id, execution, result = system.dropped("inbox/told.png", picture())
+
+    message = system.heard(system.messages_url, job_id)
+    event = json.loads(system.heard(system.events_url, job_id)["Body"])
+    told = json.loads(message["Body"])
+    assert told == event["detail"] == json.loads(execution["output"])
+    assert event["detail-type"] == "Image Job Completed"
+    assert told["result"] == {"bucket": system.output("ResultsBucket"), "key": f"results/{job_id}/result.json"}
+    assert [item["key"] for item in told["pictures"]] == [item["key"] for item in result["pictures"]]
+    attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
+    assert attributes == {"outcome": "completed", "model": "gpt-image-2-vip", "preset": "default"}
+
+
+@pytest.mark.parametrize(
+    "name", ["with space.png", "a+b.png", "100%.png", "%2B+ %20.png", "été 猫.JPG", "deep/er/Ünder.jpeg", "q?&=#.png"]
+)
+def test_any_key_works(system: System, name: str) -> None:
+    system.preset("keys")
+
+    _, _, result = system.dropped(f"inbox/keys/{name}", picture("JPEG" if name.lower().endswith("g") else "PNG"))
+
+    assert result["outcome"] == "completed"
+    assert result["source"]["key"] == f"inbox/keys/{name}"
+
+
+@pytest.mark.parametrize(
+    ("key", "preset", "content", "said"),
+    [
+        ("inbox/bad/recipe.png", {"size": "7:5", "n": 11}, picture(), ['size: found "7:5"', "21:9", "n: found 11", "1 to 10"]),
+        ("inbox/no-such/cat.png", None, picture(), ["preset no-such", "presets/no-such.json"]),
+        ("inbox/keys/notes.txt", None, b"hello", ["found the suffix .txt", ".png, .jpg, .jpeg"]),
+        ("inbox/keys/page.png", None, b"<html></html>", ["found markup", "PNG or JPEG"]),
+        ("inbox/keys/empty.png", None, b"", ["found 0 bytes", "1 to 50,000,000"]),
+    ],
+)
+def test_what_cannot_be_sent_is_rejected(
+    system: System, key: str, preset: dict[str, Any] | None, content: bytes, said: list[str]
+) -> None:
+    system.preset("keys")
+    if preset is not None:
+        system.preset(key.split("/")[1], **preset)
+
+    job_id, execution, result = system.dropped(key, content)
+
+    assert result["outcome"] == "rejected"
+    assert all(part in result["message"] for part in said), result["message"]
+    assert "nothing was paid" in result["message"]
+    assert (execution["status"], execution["error"], execution["cause"]) == ("FAILED", "rejected", result["message"])
+    assert json.loads(system.heard(system.messages_url, job_id)["Body"])["message"] == result["message"]
+    assert system.tasks(job_id) == []
+
+
+def test_litter_is_no_job(system: System) -> None:
+    system.preset("litter")
+    for key in ("inbox/litter/", "inbox/litter/.DS_Store", "inbox/litter/Thumbs.db"):
+        system.stack.drop(key, b"")
+
+    system.dropped("inbox/litter/after.png", picture())
+
+    keys = {row["source"]["M"]["key"]["S"] for row in system.stack.rows() if "source" in row}
+    assert {key for key in keys if key.startswith("inbox/litter/")} == {"inbox/litter/after.png"}
+
+
+def test_a_failed_task_is_a_failed_job(system: System) -> None:
+    system.preset("failing", prompt="fault:task-failed")
+
+    job_id, execution, result = system.dropped("inbox/failing/cat.png", picture())
+
+    assert (execution["status"], execution["error"], result["outcome"]) == ("FAILED", "failed", "failed")
+    assert "generation_failed" in result["message"]
+    assert "refunds" in result["message"]
+    assert json.loads(system.heard(system.events_url, job_id)["Body"])["detail-type"] == "Image Job Failed"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "status-500",
+        "status-drop",
+        "status-429",
+        "unknown-status",
+        "undeliverable-yet",
+        "top-level-url",
+        "no-billing",
+        "submit-pending",
+        "submit-429",
+        "submit-503-rate",
+        "submit-drop-answer",
+        "submit-500-accepted",
+    ],
+)
+def test_what_a_job_lives_through_without_paying_twice(system: System, fault: str) -> None:
+    system.preset(fault, prompt=f"fault:{fault}")
+
+    job_id, _, result = system.dropped(f"inbox/{fault}/cat.png", picture())
+
+    assert result["outcome"] == "completed", result["message"]
+    assert len(system.tasks(job_id)) == 1
+
+
+def test_a_lost_submit_that_nobody_finds_is_unknown(system: System) -> None:
+    system.preset("lost", prompt="fault:submit-500")
+
+    job_id, execution, result = system.dropped("inbox/lost/cat.png", picture())
+
+    assert (result["outcome"], execution["error"]) == ("unknown", "unknown")
+    assert f"client_business_id {job_id}" in result["message"]
+    assert system.tasks(job_id) == []
+
+
+def test_fewer_pictures_than_asked_for_are_kept(system: System) -> None:
+    system.preset("fewer", prompt="fault:fewer-pictures", n=3)
+
+    _, execution, result = system.dropped("inbox/fewer/cat.png", picture())
+
+    assert (result["outcome"], execution["status"]) == ("partial", "SUCCEEDED")
+    assert 0 < len(result["pictures"]) < 3
+
+
+def test_the_prompt_is_in_the_ledger_and_in_the_result(system: System) -> None:
+    system.preset("prompted")
+
+    job_id, _, result = system.dropped("inbox/prompted/cat.png", picture())
+
+    row = system.row(job_id)
+    assert row is not None
+    assert PROMPT_MARK in row["recipe"]["M"]["prompt"]["S"]
+    assert PROMPT_MARK in result["recipe"]["prompt"]
