@@ -1,0 +1,317 @@
+"""The HTTP surface: the API host, the file host and the control endpoints, as Starlette applications."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from local.simulator import answers
+from local.simulator.answers import RefusedError
+from local.simulator.faults import FAULTS, Faults, Hook, for_task
+from local.simulator.files import MEDIA_TYPES, FileStore
+from local.simulator.rules import business_id_of, check
+from local.simulator.studio import Studio
+from local.simulator.tasks import TaskBook
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from starlette.datastructures import UploadFile
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+LARGEST_UPLOAD = 10 * 1024 * 1024  # bytes; ToAPIs Upload Image page
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a simulator behaves. Seconds are real; `jitter` is the fraction by which each duration varies."""
+
+    queue_seconds: float = 1.0
+    task_seconds: float = 4.0
+    jitter: float = 0.0
+    seed: int | None = None
+    api_key: str = "sk-simulator"
+
+
+class World:
+    """Everything a running simulator knows."""
+
+    def __init__(self, settings: Settings, files: FileStore, clock: Callable[[], float] = time.monotonic) -> None:
+        self.settings, self.files, self.clock = settings, files, clock
+        chance = Random(settings.seed)
+        self.book = TaskBook(clock, settings.queue_seconds, settings.task_seconds, settings.jitter, chance)
+        self.faults = Faults()
+        self.studio = Studio(clock, files)
+
+    def reset(self) -> None:
+        """As if just started."""
+        self.studio.clear()
+        self.book.clear()
+        self.faults.clear()
+        self.files.clear()
+
+
+class Api:
+    """The endpoints of the API host."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        """What the API host answers to."""
+        return [
+            Route("/v1/images/generations", self.submit, methods=["POST"]),
+            Route("/v1/images/generations/{name:path}", self.status, methods=["GET"]),
+            Route("/v1/uploads/images", self.upload, methods=["POST"]),
+        ]
+
+    async def submit(self, request: Request) -> Response:
+        """Both model pages: a valid order becomes a queued task, anything else an error body and no task."""
+        self._authorise(request)
+        world, body = self._world, await _json(request)
+        business_id, prompt = business_id_of(body), _prompt_of(body)
+        if business_id:
+            world.book.posts[business_id] += 1
+        own = world.faults.of_order(business_id, prompt)
+        if refusal := world.faults.strike(Hook.SUBMIT, own):
+            return refusal
+        task = world.book.accept(check(body))
+        task.faults = for_task(own)
+        world.faults.strike(Hook.TASK, task.faults, task=task)
+        world.studio.begin(task)
+        answer = answers.submitted(task.id, task.order.model, task.created_at)
+        return world.faults.strike(Hook.ACCEPTED, own, task=task, body=answer) or JSONResponse(answer)
+
+    async def status(self, request: Request) -> Response:
+        """ToAPIs task status page: by task id or by client_business_id."""
+        self._authorise(request)
+        world = self._world
+        task = world.book.find(request.path_params["name"])
+        if task is None:
+            return world.faults.strike(Hook.UNKNOWN, []) or answers.unknown_task().response()
+        task.polls += 1
+        now = world.clock()
+        body = task.body(now)
+        return world.faults.strike(Hook.STATUS, task.faults, task.status(now), task=task, body=body) or JSONResponse(
+            body
+        )
+
+    async def upload(self, request: Request) -> Response:
+        """ToAPIs Upload Image page: JPEG, PNG, WebP or GIF of at most 10 MB as form field `file`."""
+        self._authorise(request)
+        if int(request.headers.get("content-length", 0)) > LARGEST_UPLOAD + 4096:  # room for the form's own lines
+            return _not_uploaded("the file is larger than 10MB")
+        async with request.form() as form:
+            file: UploadFile | str | None = form.get("file")
+            content = b"" if file is None or isinstance(file, str) else await file.read()
+        if len(content) > LARGEST_UPLOAD:
+            return _not_uploaded("the file is larger than 10MB")
+        suffix = _suffix_of(content)
+        if suffix is None:
+            return _not_uploaded("file must be a JPEG, PNG, WebP or GIF image")
+        data = {
+            "id": f"upload_{secrets.token_hex(8)}",
+            "url": self._world.files.add_upload(content, suffix),
+            "mime_type": MEDIA_TYPES[suffix],
+            "size": len(content),
+        }
+        return JSONResponse({"success": True, "message": "", "data": data})
+
+    def _authorise(self, request: Request) -> None:
+        """Both model pages, section "Authorizations": `Authorization: Bearer YOUR_API_KEY`."""
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not secrets.compare_digest(
+            key.encode(), self._world.settings.api_key.encode()
+        ):
+            raise RefusedError(401, "unauthorized", "invalid API key", "authentication_error")
+
+
+class Files:
+    """The file host. It wants no key, and says so when it gets one."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        """What the file host answers to."""
+        return [Route("/{path:path}", self.download, methods=["GET"])]
+
+    async def download(self, request: Request) -> Response:
+        """One picture."""
+        world = self._world
+        if "authorization" in request.headers:
+            world.files.keys_received += 1
+            return PlainTextResponse("this host needs no key: do not send it one", 400)
+        file = world.files.get(request.url.path)
+        if file is None:
+            return PlainTextResponse("not found", 404)
+        task = world.book.find(file.task_id) if file.task_id else None
+        answer = world.faults.strike(Hook.FILE, task.faults, task=task, file=file) if task else None
+        return answer or FileResponse(file.path, media_type=file.media_type)
+
+
+class Control:
+    """Endpoints for tests and for people, outside the API's own paths."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def routes(self) -> list[Route]:
+        """What stands under `/_simulator`."""
+        return [
+            Route("/_simulator/health", self.health, methods=["GET"]),
+            Route("/_simulator/tasks", self.tasks, methods=["GET"]),
+            Route("/_simulator/reset", self.reset, methods=["POST"]),
+            Route("/_simulator/faults", self.list_faults, methods=["GET"]),
+            Route("/_simulator/faults", self.arm, methods=["POST"]),
+            Route("/_simulator/faults", self.disarm, methods=["DELETE"]),
+        ]
+
+    async def health(self, _: Request) -> Response:
+        """Counts; `keys_sent_to_files` should stay 0."""
+        world = self._world
+        return JSONResponse(
+            {"status": "ok", "tasks": len(world.book.tasks), "keys_sent_to_files": world.files.keys_received}
+        )
+
+    async def tasks(self, _: Request) -> Response:
+        """Every task in order of arrival."""
+        return JSONResponse({"tasks": self._world.book.records()})
+
+    async def reset(self, _: Request) -> Response:
+        """Forget tasks, faults and files."""
+        self._world.reset()
+        return JSONResponse({"status": "ok"})
+
+    async def list_faults(self, _: Request) -> Response:
+        """Every fault there is, and those armed now."""
+        known = [
+            {
+                "name": fault.name,
+                "hook": fault.hook,
+                "description": fault.description,
+                "times": fault.times,
+                "value": fault.value,
+            }
+            for fault in FAULTS.values()
+        ]
+        armed = [{"name": it.fault.name, "left": it.left, "value": it.value} for it in self._world.faults.armed]
+        return JSONResponse({"faults": known, "armed": armed})
+
+    async def arm(self, request: Request) -> Response:
+        """`{"name": ..., "times": n or null for always, "value": ...}`; what is left out has the fault's default."""
+        body = await _json(request)
+        fault = FAULTS.get(str(body.get("name"))) if isinstance(body, dict) else None
+        if fault is None or not isinstance(body, dict):
+            raise RefusedError(400, "invalid_request", f"name must be one of {', '.join(FAULTS)}")
+        times, value = body.get("times", fault.times), body.get("value")
+        if not (times is None or (type(times) is int and times > 0)):
+            raise RefusedError(400, "invalid_request", "times must be a whole number above 0, or null for always")
+        self._world.faults.arm(fault.name, times, None if value is None else str(value))
+        return JSONResponse({"status": "ok"})
+
+    async def disarm(self, _: Request) -> Response:
+        """Forget all armed faults; those in prompts included."""
+        self._world.faults.clear()
+        return JSONResponse({"status": "ok"})
+
+
+def simulator_app(world: World, files_port: int) -> ASGIApp:
+    """One ASGI application for both hosts; a request belongs to the file host when it came in on `files_port`."""
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with world.studio:
+            yield
+
+    errors = {RefusedError: _refused, HTTPException: _no_such_endpoint}
+    api = Starlette(
+        routes=[*Api(world).routes(), *Control(world).routes()], lifespan=lifespan, exception_handlers=errors
+    )
+    files = Starlette(routes=Files(world).routes())
+
+    async def by_port(scope: Scope, receive: Receive, send: Send) -> None:
+        to_files = scope["type"] == "http" and scope["server"][1] == files_port
+        await (files if to_files else api)(scope, receive, send)
+
+    return _logged(by_port)
+
+
+def _logged(app: ASGIApp) -> ASGIApp:
+    """One line per request: method, path without its query, status, milliseconds."""
+
+    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await app(scope, receive, send)
+            return
+        began, status = time.monotonic(), "no answer"
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            status = str(message.get("status", status))
+            await send(message)
+
+        try:
+            await app(scope, receive, watch)
+        finally:
+            path = scope["raw_path"].decode("ascii")
+            _log.info("%s %s %s %.0f ms", scope["method"], path, status, 1000 * (time.monotonic() - began))
+
+    return logged
+
+
+async def _json(request: Request) -> object:
+    try:
+        found: object = await request.json()
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RefusedError(400, "invalid_request", "the body must be JSON") from error
+    return found
+
+
+def _prompt_of(body: object) -> str:
+    """The prompt of an unchecked body."""
+    prompt = body.get("prompt") if isinstance(body, dict) else None
+    return prompt if isinstance(prompt, str) else ""
+
+
+def _suffix_of(content: bytes) -> str | None:
+    """The file type by its first bytes."""
+    signatures = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpeg", b"GIF8": ".gif"}
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        return ".webp"
+    return next((suffix for signature, suffix in signatures.items() if content.startswith(signature)), None)
+
+
+def _not_uploaded(message: str) -> Response:
+    """ToAPIs Upload Image page: both faults are HTTP 400 with this shape."""
+    return JSONResponse({"success": False, "message": message}, 400)
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    if not isinstance(error, RefusedError):
+        raise error
+    return error.response()
+
+
+async def _no_such_endpoint(_: Request, error: Exception) -> Response:
+    """404 and 405 in the API's shape."""
+    if not isinstance(error, HTTPException):
+        raise error
+    kind = "not_found_error" if error.status_code == 404 else "invalid_request_error"
+    answer = RefusedError(error.status_code, error.status_code, error.detail, kind).response()
+    answer.headers.update(error.headers or {})
+    return answer

@@ -1,0 +1,113 @@
+"""Where tasks are worked on: wait for the turn, download the references, paint in a thread, publish the pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Self
+
+import httpx
+
+from local.simulator.painting import UnusableReferenceError, paint
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from local.simulator.files import FileStore
+    from local.simulator.tasks import Clock, Task
+
+LARGEST_REFERENCE = 50 * 1024 * 1024  # bytes; ToAPIs image editing page, body.image_urls: "max 50MB each"
+DOWNLOADS_AT_ONCE = 16
+DOWNLOAD_SECONDS = 30.0
+
+_log = logging.getLogger(__name__)
+
+
+class Studio:
+    """An async context: the work of a running simulator lives and ends inside it."""
+
+    def __init__(self, clock: Clock, files: FileStore) -> None:
+        self._clock, self._files = clock, files
+        self._painters = ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="painter")
+        self._turns = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
+        # References on this machine are asked for directly even where a proxy is set, each on a connection of its own.
+        direct = {"all://127.0.0.1": None, "all://*localhost": None}
+        fresh = httpx.Limits(max_keepalive_connections=0)
+        self._http = httpx.AsyncClient(timeout=DOWNLOAD_SECONDS, mounts=direct, limits=fresh)
+        self._at_work: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        """Nothing to open: downloads connect when they begin."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Drop the work that is left and wait for the brushes in hand."""
+        self.clear()
+        self._painters.shutdown(wait=True, cancel_futures=True)
+        await self._http.aclose()
+
+    def begin(self, task: Task) -> None:
+        """Work on a task in the background."""
+        work = asyncio.create_task(self._work(task))
+        self._at_work.add(work)
+        work.add_done_callback(partial(self._put_down, task))
+
+    def clear(self) -> None:
+        """Drop all work."""
+        for work in self._at_work:
+            work.cancel()
+
+    async def _work(self, task: Task) -> None:
+        while (left := task.starts - self._clock()) > 0:
+            await asyncio.sleep(left)
+        if task.failure is not None:  # a fault has decided already
+            return
+        try:
+            with TemporaryDirectory(dir=self._files.folder) as folder:
+                task.urls = await self._make(task, Path(folder))
+        except UnusableReferenceError as error:
+            task.failure = f"call upstream API failed: {error}"
+        task.ends = max(task.ends, self._clock())
+
+    def _put_down(self, task: Task, work: asyncio.Task[None]) -> None:
+        """A fault of our own ends the task too, and stands in the log."""
+        self._at_work.discard(work)
+        if not work.cancelled() and (error := work.exception()) is not None:
+            _log.error("task %s broke the simulator", task.id, exc_info=error)
+            task.failure = "internal error of the simulator, see its log"
+
+    async def _make(self, task: Task, folder: Path) -> list[str]:
+        """Download into `folder`, paint beside it; the result is the URLs."""
+        order = task.order
+        names = [(url, f"reference image {number}") for number, url in enumerate(order.references, 1)]
+        names += [(order.mask, "the mask")] if order.mask else []
+        async with self._turns:
+            paths = [await self._download(url, name, folder / str(index)) for index, (url, name) in enumerate(names)]
+        mask = paths.pop() if order.mask else None
+        gallery = self._files.folder / task.id
+        gallery.mkdir()
+        loop = asyncio.get_running_loop()
+        made = await loop.run_in_executor(self._painters, paint, order, paths, mask, gallery)
+        return [self._files.add_result(task.id, path) for path in made[: task.pictures]]
+
+    async def _download(self, url: str, name: str, path: Path) -> Path:
+        """One plain GET into a file. Messages never contain the URL: its query may be a signature."""
+        try:
+            async with self._http.stream("GET", url) as answer:
+                if answer.status_code != httpx.codes.OK:
+                    raise UnusableReferenceError(f"{name} could not be downloaded: HTTP {answer.status_code}")
+                with path.open("wb") as file:
+                    async for piece in answer.aiter_bytes():
+                        file.write(piece)
+                        if file.tell() > LARGEST_REFERENCE:
+                            raise UnusableReferenceError(f"{name} is larger than 50MB")
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise UnusableReferenceError(f"{name} could not be downloaded: {type(error).__name__}") from error
+        return path

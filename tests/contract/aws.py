@@ -1,0 +1,135 @@
+"""Resources on one engine for the tests of the AWS adapters. Import the fixtures that a module needs."""
+
+from __future__ import annotations
+
+import atexit
+import itertools
+import json
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import boto3
+import pytest
+from aws_lambda_powertools.utilities.parameters import clear_caches
+from botocore.config import Config
+
+from local.engine.controller import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+PATIENCE = 20.0  # seconds that a test waits for something that should take a fraction of one
+_TRUST = {"Version": "2012-10-17", "Statement": []}
+_numbers = itertools.count(1)
+Seen = TypeVar("Seen")
+
+
+@cache
+def engine() -> Engine:
+    """The one engine of this process: a fixture would be another one in each module that imports it."""
+    started = Engine().start()
+    atexit.register(started.stop)
+    return started
+
+
+@cache
+def client(service: str) -> Any:
+    """A client for any number of threads that does not hide a failure behind retries."""
+    return engine().client(service, config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50))
+
+
+def name(stem: str) -> str:
+    """A name that nothing else has."""
+    return f"{stem}-{next(_numbers)}"
+
+
+def until(observe: Callable[[], Seen]) -> Seen:
+    """The first observation that is not empty."""
+    deadline = time.monotonic() + PATIENCE
+    while not (seen := observe()):
+        assert time.monotonic() < deadline, "nothing came"
+    return seen
+
+
+@pytest.fixture
+def on_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The environment points at the engine, and no client of another environment is left over."""
+    for variable, value in engine().environ().items():
+        monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    clear_caches()
+    yield
+    clear_caches()
+
+
+@pytest.fixture(scope="module")
+def bucket() -> str:
+    """A new bucket with versions."""
+    made = name("bucket")
+    client("s3").create_bucket(Bucket=made)
+    client("s3").put_bucket_versioning(Bucket=made, VersioningConfiguration={"Status": "Enabled"})
+    return made
+
+
+@pytest.fixture(scope="module")
+def table() -> str:
+    """A new jobs table."""
+    made = name("table")
+    client("dynamodb").create_table(
+        TableName=made,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "job_id", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
+    )
+    return made
+
+
+@pytest.fixture(scope="module")
+def role() -> str:
+    """The ARN of a new role."""
+    made = client("iam").create_role(RoleName=name("role"), AssumeRolePolicyDocument=json.dumps(_TRUST))
+    return str(made["Role"]["Arn"])
+
+
+@pytest.fixture(scope="module")
+def machine(role: str) -> str:
+    """The ARN of a new state machine that ends at once."""
+    definition = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+    made = client("stepfunctions").create_state_machine(
+        name=name("machine"), definition=json.dumps(definition), roleArn=role
+    )
+    return str(made["stateMachineArn"])
+
+
+@pytest.fixture(scope="module")
+def topic() -> str:
+    """The ARN of a new topic."""
+    return str(client("sns").create_topic(Name=name("topic"))["TopicArn"])
+
+
+def queue() -> tuple[str, str]:
+    """URL and ARN of a new queue."""
+    url = client("sqs").create_queue(QueueName=name("queue"))["QueueUrl"]
+    found = client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    return str(url), str(found["Attributes"]["QueueArn"])
+
+
+def message(url: str) -> dict[str, Any]:
+    """The body of the next message of a queue, which is then gone."""
+    found = until(lambda: client("sqs").receive_message(QueueUrl=url).get("Messages", []))[0]
+    client("sqs").delete_message(QueueUrl=url, ReceiptHandle=found["ReceiptHandle"])
+    body: dict[str, Any] = json.loads(found["Body"])
+    return body
+
+
+def secret(value: str | None) -> str:
+    """The ARN of a new secret with this value, or with none."""
+    made = client("secretsmanager").create_secret(Name=name("secret"), **({"SecretString": value} if value else {}))
+    return str(made["ARN"])
+
+
+def keys(of_bucket: str, prefix: str) -> Iterable[str]:
+    """The keys below a prefix."""
+    listed = client("s3").list_objects_v2(Bucket=of_bucket, Prefix=prefix)
+    return [item["Key"] for item in listed.get("Contents", [])]

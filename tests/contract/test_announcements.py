@@ -1,0 +1,88 @@
+"""SNS and EventBridge say the same thing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from bucketbrush.adapters.announcements import Announcements
+from bucketbrush.domain.errors import ResultUntold
+from bucketbrush.domain.jobs import Outcome
+from bucketbrush.domain.result import Announcement, StoredObject
+
+from tests.contract.aws import client, message, name, queue, topic
+
+__all__ = ["topic"]
+
+
+def announcement(outcome: Outcome = Outcome.COMPLETED, **fields: Any) -> Announcement:
+    stored = StoredObject(bucket="out", key="results/cat-1/result.json")
+    facts: dict[str, Any] = {
+        "id": "cat-1",
+        "job_id": "cat-1",
+        "outcome": outcome,
+        "message": "2 of 2 pictures are stored.",
+        "preset": "poster é",
+        "model": "gpt-image-2-vip",
+        "source": None,
+        "result": stored,
+        "pictures": (stored,),
+        **fields,
+    }
+    return Announcement(**facts)
+
+
+@pytest.fixture
+def heard(topic: str) -> tuple[str, str, Announcements]:
+    """Queues that hear the topic and the bus, and the adapter."""
+    topic_queue, bus_queue, bus, rule = queue(), queue(), name("bus"), name("rule")
+    client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue[1])
+    client("events").create_event_bus(Name=bus)
+    client("events").put_rule(Name=rule, EventBusName=bus, EventPattern=json.dumps({"source": ["bucketbrush"]}))
+    client("events").put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "q", "Arn": bus_queue[1]}])
+    return topic_queue[0], bus_queue[0], Announcements(client("sns"), topic, client("events"), bus)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "detail_type"),
+    [
+        (Outcome.COMPLETED, "Image Job Completed"),
+        (Outcome.PARTIAL, "Image Job Completed"),
+        (Outcome.REJECTED, "Image Job Failed"),
+        (Outcome.UNKNOWN, "Image Job Failed"),
+    ],
+)
+def test_both_hear_the_same(heard: tuple[str, str, Announcements], outcome: Outcome, detail_type: str) -> None:
+    topic_queue, bus_queue, announcements = heard
+    told = announcement(outcome)
+    announcements.tell(told)
+    note, event = message(topic_queue), message(bus_queue)
+    assert json.loads(note["Message"]) == event["detail"] == told.model_dump(mode="json")
+    assert note["Subject"] == f"Bucketbrush {outcome}: cat-1"
+    assert {key: value["Value"] for key, value in note["MessageAttributes"].items()} == {
+        "outcome": outcome,
+        "model": "gpt-image-2-vip",
+        "preset": "poster é",
+    }
+    assert (event["source"], event["detail-type"]) == ("bucketbrush", detail_type)
+
+
+def test_what_is_not_known_is_no_attribute(heard: tuple[str, str, Announcements]) -> None:
+    topic_queue, _, announcements = heard
+    announcements.tell(announcement(Outcome.REJECTED, job_id="x" * 80, preset=None, model=None))
+    note = message(topic_queue)
+    assert set(note["MessageAttributes"]) == {"outcome"}
+    assert len(note["Subject"]) < 100  # SNS API reference, "Publish"
+
+
+class FullBus:
+    """An event bus that takes the request and refuses the event."""
+
+    def put_events(self, **_: Any) -> dict[str, Any]:
+        return {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "ThrottlingException"}]}
+
+
+def test_a_refused_event_is_a_fault(topic: str) -> None:
+    with pytest.raises(ResultUntold, match="event bus default: ThrottlingException"):
+        Announcements(client("sns"), topic, FullBus(), "default").tell(announcement())  # type: ignore[arg-type]

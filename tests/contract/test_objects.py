@@ -1,0 +1,246 @@
+"""S3: whole pictures or nothing, never over another object, and never much of one in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+from bucketbrush.adapters import objects
+from bucketbrush.adapters.objects import PART_BYTES, Objects
+from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored
+from bucketbrush.domain.jobs import ObjectVersion
+from bucketbrush.domain.pictures import PictureFormat
+
+from tests.contract.aws import bucket, client, keys, name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["bucket"]
+MIB = 1024 * 1024
+PNG_HEAD, PNG_END = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\0\0\0\0IEND\xaeB`\x82"
+JPEG_HEAD, JPEG_END = b"\xff\xd8\xff\xe0\0\x10JFIF", b"\xff\xd9"
+CHUNK = 64 * 1024
+
+
+@pytest.fixture
+def store(bucket: str) -> Objects:
+    return Objects(client("s3"), bucket)
+
+
+def picture(size: int = 100, head: bytes = PNG_HEAD, end: bytes = PNG_END) -> bytes:
+    return head + b"\1" * (size - len(head) - len(end)) + end
+
+
+def chunks(content: bytes, size: int = CHUNK) -> Iterator[bytes]:
+    return (content[start : start + size] for start in range(0, len(content), size))
+
+
+def open_uploads(bucket: str) -> list[Any]:
+    found: list[Any] = client("s3").list_multipart_uploads(Bucket=bucket).get("Uploads", [])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"),
+    [
+        (100, None),
+        (PART_BYTES - 1, None),
+        (PART_BYTES, None),
+        (PART_BYTES + 1, 2),
+        (2 * PART_BYTES, 2),
+        (2 * PART_BYTES + 1, 3),
+    ],
+)
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_picture_is_stored_whole(store: Objects, bucket: str, size: int, parts: int | None, announced: bool) -> None:
+    content, stem = picture(size), name("results/cat/1")
+    stored = store.store_picture(stem, chunks(content), size if announced else None)
+    assert (stored.key, stored.bytes, stored.format) == (f"{stem}.png", size, PictureFormat.PNG)
+    assert stored.sha256 == hashlib.sha256(content).hexdigest()
+    got = client("s3").get_object(Bucket=bucket, Key=stored.key)
+    assert got["Body"].read() == content
+    assert got["ContentType"] == "image/png"
+    assert got["ETag"].strip('"').partition("-")[2] == (str(parts) if parts else "")
+    assert open_uploads(bucket) == []
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 16, 1000])
+def test_chunks_of_any_size(store: Objects, bucket: str, chunk: int) -> None:
+    content, stem = picture(200, JPEG_HEAD, JPEG_END), name("results/cat/1")
+    stored = store.store_picture(stem, chunks(content, chunk), None)
+    got = client("s3").get_object(Bucket=bucket, Key=f"{stem}.jpg")
+    assert (stored.format, got["ContentType"], got["Body"].read()) == (PictureFormat.JPEG, "image/jpeg", content)
+
+
+BIG = picture(2 * PART_BYTES + 7)
+
+
+@pytest.mark.parametrize(
+    ("content", "announced", "kind", "words"),
+    [
+        (picture()[:-1], 100, ResultUnstored, "99 of 100"),
+        (picture(), 99, ResultUnstored, "100 of 99"),
+        (picture()[:-1], None, ResultUnstored, "without the end of a PNG"),
+        (picture(100, JPEG_HEAD, b"\xff"), None, ResultUnstored, "without the end of a JPEG"),
+        (PNG_HEAD[:5], 100, ResultUnstored, "5 of 100"),
+        (BIG[:-1], len(BIG), ResultUnstored, "announced bytes"),
+        (BIG[:-1], None, ResultUnstored, "without the end"),
+        (BIG + b"x", len(BIG), ResultUnstored, "announced bytes"),
+        (b"", None, PictureUnreadable, "an empty file"),
+        (b"", 0, PictureUnreadable, "an empty file"),
+        (b"<!DOCTYPE html><p>Checking your browser", None, PictureUnreadable, "markup"),
+        (b'{"error": 1}', 12, PictureUnreadable, "JSON"),
+        (b"\0" * 6 * MIB, None, PictureUnreadable, "no known picture"),
+    ],
+)
+def test_what_is_not_whole_or_no_picture_leaves_nothing(
+    store: Objects, bucket: str, content: bytes, announced: int | None, kind: type[Exception], words: str
+) -> None:
+    stem = name("results/bad/1")
+    with pytest.raises(kind, match=words):
+        store.store_picture(stem, chunks(content), announced)
+    assert keys(bucket, stem) == []
+    assert open_uploads(bucket) == []
+
+
+def test_a_picture_without_end_is_given_up(store: Objects, bucket: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(objects, "MAX_PICTURE_BYTES", 2 * PART_BYTES)
+    stem = name("results/endless/1")
+    with pytest.raises(PictureUnreadable, match="more than 10,485,760 bytes"):
+        store.store_picture(stem, chunks(BIG), None)
+    assert (keys(bucket, stem), open_uploads(bucket)) == ([], [])
+
+
+@pytest.mark.parametrize("error", [OSError("cut"), KeyboardInterrupt()])
+def test_a_source_that_breaks_leaves_nothing(store: Objects, bucket: str, error: BaseException) -> None:
+    def breaking() -> Iterator[bytes]:
+        yield from chunks(BIG[: 2 * PART_BYTES])
+        raise error
+
+    stem = name("results/broken/1")
+    with pytest.raises(type(error)):
+        store.store_picture(stem, breaking(), len(BIG))
+    assert (keys(bucket, stem), open_uploads(bucket)) == ([], [])
+
+
+@pytest.mark.parametrize("size", [100, PART_BYTES + 1])
+def test_the_same_picture_again_is_accepted_and_another_is_not(store: Objects, bucket: str, size: int) -> None:
+    content, stem = picture(size), name("results/again/1")
+    first = store.store_picture(stem, chunks(content), size)
+    assert store.store_picture(stem, chunks(content), size) == first
+    with pytest.raises(ResultUnstored, match=f"another object of {size:,} bytes; nothing is overwritten"):
+        store.store_picture(stem, chunks(picture(size + 9)), None)
+    got = client("s3").list_object_versions(Bucket=bucket, Prefix=stem)["Versions"]
+    assert [version["Size"] for version in got] == [size]
+    assert open_uploads(bucket) == []
+
+
+def test_memory_does_not_grow_with_the_picture(store: Objects, bucket: str) -> None:
+    size, block = 60 * MIB, b"\1" * CHUNK
+
+    def generated() -> Iterator[bytes]:
+        yield PNG_HEAD
+        for _ in range(size // CHUNK):
+            yield block[:-1] + b"\2"  # a new object each time, as from a socket
+        yield PNG_END
+
+    store.store_picture(name("results/warm/1"), chunks(picture(PART_BYTES + 1)), None)
+    tracemalloc.start()
+    baseline, _ = tracemalloc.get_traced_memory()
+    try:
+        stored = store.store_picture(name("results/large/1"), generated(), None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert stored.bytes > size
+    assert peak - baseline <= 16 * MIB
+    client("s3").delete_object(Bucket=bucket, Key=stored.key)
+
+
+def test_a_document_is_written_once_whoever_writes(store: Objects, bucket: str) -> None:
+    key = name("results/once/result.json")
+    with ThreadPoolExecutor(20) as pool:
+        written = list(pool.map(lambda number: store.write_once(key, {"number": number, "é": "猫"}), range(20)))
+    assert written.count(True) == 1
+    text = store.read(key, MIB)
+    assert text is not None
+    assert json.loads(text) == {"number": written.index(True), "é": "猫"}
+    assert "猫".encode() in text
+    assert client("s3").head_object(Bucket=bucket, Key=key)["ContentType"] == "application/json"
+
+
+@pytest.mark.parametrize("key", ["presets/a.json", "presets/a b+c%20&d=é/猫.json"])
+def test_small_objects_are_read_up_to_a_limit(store: Objects, bucket: str, key: str) -> None:
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"0123456789")
+    assert store.read(key, 100) == b"0123456789"
+    assert store.read(key, 4) == b"0123"
+    assert store.read(f"{key}.gone", 4) is None
+    client("s3").delete_object(Bucket=bucket, Key=key)
+    assert store.read(key, 4) is None
+
+
+class LongKeys:
+    """S3's answer to a key of more than 1,024 bytes, which the engine takes (S3 API reference, "Error responses")."""
+
+    def get_object(self, **_: Any) -> Any:
+        raise ClientError({"Error": {"Code": "KeyTooLongError", "Message": "Your key is too long"}}, "GetObject")
+
+
+def test_a_key_that_cannot_be_names_no_object() -> None:
+    assert Objects(LongKeys(), "any").read("presets/" + "x" * 1020, 4) is None  # type: ignore[arg-type]
+
+
+def test_heads_are_those_of_the_pinned_version(store: Objects, bucket: str) -> None:
+    key = "inbox/pinned é+.png"
+    client("s3").put_object(Bucket=bucket, Key=key, Body=picture())
+    first = store.current(key)
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"<html>")
+    second = store.current(key)
+    assert first is not None
+    assert second is not None
+    assert (first.size, second.size) == (100, 6)
+    assert first.etag == hashlib.md5(picture()).hexdigest()
+    assert store.head(first) == PNG_HEAD
+    assert store.head(second) == b"<html>"
+    client("s3").delete_object(Bucket=bucket, Key=key)
+    assert store.current(key) is None
+    assert store.head(first) == PNG_HEAD
+    client("s3").delete_object(Bucket=bucket, Key=key, VersionId=first.version_id)
+    assert store.head(first) is None
+
+
+@pytest.mark.parametrize("size", [0, 1, 15])
+def test_heads_of_tiny_files(store: Objects, bucket: str, size: int) -> None:
+    client("s3").put_object(Bucket=bucket, Key="inbox/tiny.png", Body=b"x" * size)
+    version = store.current("inbox/tiny.png")
+    assert version is not None
+    assert (version.size, store.head(version) or b"") == (size, b"x" * size)
+
+
+def test_a_bucket_without_versions() -> None:
+    plain = name("plain")
+    client("s3").create_bucket(Bucket=plain)
+    client("s3").put_object(Bucket=plain, Key="inbox/a.png", Body=picture())
+    found = Objects(client("s3"), plain).current("inbox/a.png")
+    assert found is not None
+    assert found.version_id is None
+    assert Objects(client("s3"), plain).head(found) == PNG_HEAD
+
+
+def test_another_fault_is_not_taken_for_a_missing_object() -> None:
+    nowhere = Objects(client("s3"), "no-such-bucket-here")
+    version = ObjectVersion(bucket="no-such-bucket-here", key="k")
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        nowhere.read("k", 1)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        nowhere.head(version)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        nowhere.write_once("k", {})
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        nowhere.store_picture("k", chunks(picture()), None)

@@ -1,0 +1,426 @@
+"""One POST that may cost money and is never repeated, GETs read tolerantly, and a key that stays with its host."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from bucketbrush.adapters.toapis import Task, TaskState, ToApis
+from bucketbrush.domain.errors import (
+    BucketbrushError,
+    Money,
+    PictureUnreadable,
+    ProviderBusy,
+    ProviderRefused,
+    ProviderUnreachable,
+    ResultUnstored,
+    SubmitUnanswered,
+    TaskUnreadable,
+)
+
+from tests.contract.scripted import Answer, Scripted, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.simulator import Simulator
+
+KEY = "sk-live-0123456789abcdef"
+PROMPT = 'paint "it" red,\nplease'
+SIGNED = "https://b.s3.amazonaws.com/inbox/cat.png?X-Amz-Security-Token=t&X-Amz-Signature=0f0f"
+BODY = {"model": "gpt-image-2-vip", "prompt": PROMPT, "reference_images": [SIGNED], "client_business_id": "cat-1"}
+ECHO = {"code": "invalid_request", "message": f"bad: {KEY}, {PROMPT}, {SIGNED} and sk-another-key-123456"}
+HTML = b"<!DOCTYPE html><title>524: A timeout occurred</title>"
+PATIENCE = 20.0
+PATH = "/v1/images/generations"
+
+
+def error(code: Any = "internal_error", message: str = "no", kind: str = "some_error") -> dict[str, Any]:
+    return {"error": {"code": code, "message": message, "type": kind}}
+
+
+@pytest.fixture
+def script() -> Iterator[Scripted]:
+    with serving() as made:
+        yield made
+
+
+@pytest.fixture
+def api(script: Scripted) -> ToApis:
+    return ToApis(script.url, KEY, timeout=5)
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/v1", "/v1/"])
+def test_the_address_may_end_with_v1(script: Scripted, suffix: str) -> None:
+    script.answer = Answer(body={"id": "tsk_1", "status": "queued"})
+    api = ToApis(script.url + suffix, KEY, timeout=5)
+    api.submit(BODY)
+    api.read("tsk/1 é")
+    assert [(asked.method, asked.path) for asked in script.asked] == [
+        ("POST", PATH),
+        ("GET", f"{PATH}/tsk%2F1%20%C3%A9"),
+    ]
+    assert json.loads(script.asked[0].body) == BODY
+    assert {asked.headers["authorization"] for asked in script.asked} == {f"Bearer {KEY}"}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"id": "tsk_1", "status": "pending"},
+        {"task_id": "tsk_1"},
+        {"data": {"id": "tsk_1"}},
+        {"data": {"task_id": "tsk_1"}},
+        {"id": None, "task_id": "tsk_1"},
+        {"id": "tsk_1", "data": {"id": "other"}},
+    ],
+)
+def test_the_task_id_is_found_wherever_it_stands(script: Scripted, api: ToApis, body: dict[str, Any]) -> None:
+    script.answer = Answer(body=body)
+    assert api.submit(BODY) == "tsk_1"
+    assert len(script.asked) == 1
+
+
+UNANSWERED, REFUSED, BUSY = SubmitUnanswered, ProviderRefused, ProviderBusy
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words"),
+    [
+        (Answer(body={"status": "queued"}), UNANSWERED, "HTTP 200 without a task id"),
+        (Answer(body={"id": 7}), UNANSWERED, "without a task id"),
+        (Answer(body=b"upstream connect error"), UNANSWERED, "without a task id"),
+        (Answer(body=b"[" * 100_000), UNANSWERED, "without a task id"),
+        (Answer(body=["tsk_1"]), UNANSWERED, "without a task id"),
+        (Answer(204), UNANSWERED, "HTTP 204"),
+        (Answer(524, HTML), UNANSWERED, "HTTP 524, no error text"),
+        (Answer(500, error()), UNANSWERED, "HTTP 500, internal_error: no"),
+        (Answer(502, b"bad gateway"), UNANSWERED, "HTTP 502"),
+        (Answer(504, HTML), UNANSWERED, "HTTP 504"),
+        (Answer(503, HTML), UNANSWERED, "HTTP 503"),
+        (Answer(503, error("upstream_error")), UNANSWERED, "HTTP 503, upstream_error"),
+        (Answer(503, error(503, kind="server_error")), UNANSWERED, "HTTP 503"),
+        (Answer(503, error("model_not_found")), REFUSED, "model_not_found"),
+        (Answer(503, error("rate_limit_unavailable")), BUSY, "rate_limit_unavailable"),
+        (Answer(503, error("circuit_broken")), BUSY, "circuit_broken"),
+        (Answer(429, error("rate_limit_exceeded")), BUSY, "rate_limit_exceeded"),
+        (Answer(429, HTML), BUSY, "HTTP 429"),
+        (Answer(408, error()), UNANSWERED, "HTTP 408"),
+        (Answer(400, error("invalid_request", "size is wrong")), REFUSED, "invalid_request: size is wrong"),
+        (Answer(400, error(400, "size is wrong")), REFUSED, "400: size is wrong"),
+        (Answer(400, {"code": "quota_not_enough", "message": "no money"}), REFUSED, "quota_not_enough: no money"),
+        (Answer(400, {"success": False, "message": "bad field"}), REFUSED, "bad field"),
+        (Answer(400, {"error": "bad field"}), REFUSED, "bad field"),
+        (Answer(400, {"error": {"error": {"code": "c", "message": "bad field"}}}), REFUSED, "c: bad field"),
+        (Answer(400, {"error": {"error": "bad field"}}), REFUSED, "400"),
+        (Answer(400, {"error": [1]}), REFUSED, "no error text"),
+        (Answer(401, error("unauthorized")), REFUSED, "unauthorized"),
+        (Answer(402, error("insufficient_quota")), REFUSED, "insufficient_quota"),
+        (Answer(404, HTML), REFUSED, "HTTP 404"),
+        (Answer(422, error("content_policy_violation")), REFUSED, "content_policy_violation"),
+        (Answer(307, headers={"Location": "/v1/elsewhere"}), REFUSED, "HTTP 307"),
+        (Answer(301, headers={"Location": "https://example.com/"}), REFUSED, "HTTP 301"),
+        (Answer(None), UNANSWERED, "ended without an answer"),
+        (Answer(200, b"{", length=100), UNANSWERED, "ended without an answer"),
+    ],
+)
+def test_what_an_answer_to_a_submit_means(
+    script: Scripted, api: ToApis, answer: Answer, kind: type[BucketbrushError], words: str
+) -> None:
+    script.answer = answer
+    with pytest.raises(BucketbrushError) as caught:
+        api.submit(BODY)
+    assert type(caught.value) is kind
+    assert words in caught.value.message
+    assert kind.money is (Money.UNKNOWN if kind is SubmitUnanswered else Money.NOT_MOVED)
+    assert len(script.asked) == 1  # never repeated, no redirect followed
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7),
+        ("0", 1),
+        ("3601", 3600),
+        ("999999999", 3600),
+        ("9" * 30, None),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        (None, None),
+    ],
+)
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_busy_provider_names_its_time(
+    script: Scripted, api: ToApis, status: int, header: str | None, seconds: int | None
+) -> None:
+    headers = {"Retry-After": header} if header else {}
+    script.answer = Answer(status, error("rate_limit_unavailable"), headers)
+    with pytest.raises(ProviderBusy) as caught:
+        api.submit(BODY)
+    assert caught.value.retry_after == seconds
+
+
+def test_a_refused_connection_was_never_written() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: nobody else gets it, and it refuses
+        with pytest.raises(ProviderUnreachable, match="ConnectError"):
+            ToApis(f"http://127.0.0.1:{unused.getsockname()[1]}", KEY, timeout=5).submit(BODY)
+
+
+@pytest.mark.parametrize("address", ["https://", "https://x:port"])
+def test_an_address_that_is_none_was_never_written(address: str) -> None:
+    with pytest.raises(ProviderUnreachable):
+        ToApis(address, KEY, timeout=5).submit(BODY)
+
+
+def test_silence_is_a_lost_answer(script: Scripted) -> None:
+    script.silent = True
+    api = ToApis(script.url, KEY, timeout=0.2)
+    with pytest.raises(SubmitUnanswered, match="ReadTimeout"):
+        api.submit(BODY)
+    with pytest.raises(TaskUnreadable, match="ReadTimeout"):
+        api.read("tsk_1")
+    assert len(script.asked) == 2
+
+
+@pytest.mark.parametrize("status", [400, 401, 429, 500, 503])
+@pytest.mark.parametrize("shape", [{"error": ECHO}, ECHO, {"error": ECHO["message"]}])
+def test_an_echo_of_what_we_sent_is_removed(script: Scripted, api: ToApis, status: int, shape: dict[str, Any]) -> None:
+    script.answer = Answer(status, shape)
+    with pytest.raises(BucketbrushError) as caught:
+        api.submit(BODY)
+    assert "bad: " in str(caught.value)
+    assert [secret for secret in (KEY, "paint", "X-Amz", "b.s3", "sk-") if secret in str(caught.value)] == []
+
+
+def test_a_failed_task_does_not_echo_the_prompt(script: Scripted, api: ToApis) -> None:
+    script.answer = Answer(body={"status": "failed", "error": ECHO})
+    said = api.read("tsk_1", prompt=PROMPT).error
+    assert said.startswith("invalid_request: bad: [removed], [removed], [link removed]")
+    assert [secret for secret in (KEY, "paint", "X-Amz", "sk-") if secret in said] == []
+
+
+DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": 110, "completed_at": 190}
+
+
+@pytest.mark.parametrize(
+    ("body", "seen"),
+    [
+        (DONE, {"state": TaskState.DONE, "progress": 100, "created_at": 110, "completed_at": 190}),
+        ({**DONE, "status": "COMPLETED"}, {"state": TaskState.DONE, "status": "COMPLETED"}),
+        ({"status": "failed"}, {"state": TaskState.FAILED, "error": "no error text"}),
+        ({"status": "failed", "fail_reason": "policy"}, {"state": TaskState.FAILED, "error": "policy"}),
+        ({"status": "failed", **error("generation_failed", "boom")}, {"error": "generation_failed: boom"}),
+        *[
+            ({"status": word}, {"state": TaskState.WAITING, "status": word})
+            for word in ("queued", "in_progress", "pending", "submitted", "processing", "success", "cancelled", "新")
+        ],
+        ({"status": ""}, {"state": TaskState.WAITING, "status": ""}),
+        ({"status": "x" * 400 + SIGNED}, {"state": TaskState.WAITING, "status": "x" * 40}),
+        ({"status": "queued"}, {"progress": None, "created_at": None, "completed_at": None, "urls": ()}),
+        *[
+            ({"status": "queued", "progress": odd}, {"progress": None})
+            for odd in ("50%", None, True, 10**40, 1.5, [1], {})
+        ],
+        ({**DONE, "id": "img_other"}, {"task_id": "tsk_1"}),
+        ({**DONE, "billing": {"status": "pending"}}, {"state": TaskState.DONE}),
+        ({**DONE, "result": {"data": [{"url": "https://f/1"}, {"url": "https://f/2"}]}}, {"urls": (1, 2)}),
+        ({**DONE, "result": {"data": ["https://f/1"]}, "url": "https://f/9"}, {"urls": (1,)}),
+        ({**DONE, "result": {"data": [{"url": "https://f/1"}] * 2}}, {"urls": (1,)}),
+        ({**DONE, "result": {"data": [{"url": None}, {}, 7, {"url": "https://f/1"}]}}, {"urls": (1,)}),
+        ({**DONE, "result": {"data": []}, "url": "https://f/1"}, {"urls": (1,)}),
+        ({**DONE, "url": "https://f/1"}, {"urls": (1,)}),
+        ({**DONE, "data": [{"url": "https://f/1"}, {"url": "https://f/2"}]}, {"urls": (1, 2)}),
+        ({**DONE, "result": {"data": []}}, {"urls": ()}),
+        ({**DONE, "result": "odd", "data": {"url": "x"}}, {"urls": ()}),
+    ],
+)
+def test_a_status_is_read_tolerantly(script: Scripted, api: ToApis, body: dict[str, Any], seen: dict[str, Any]) -> None:
+    script.answer = Answer(body=body)
+    task = api.read("tsk_1")
+    if "urls" in seen:
+        seen = {**seen, "urls": tuple(f"https://f/{number}" for number in seen["urls"])}
+    assert {name: getattr(task, name) for name in seen} == seen
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(404, error(404, "no such task", "not_found_error")),
+        Answer(404, HTML),
+        Answer(400, {"message": "task_not_exist"}),
+    ],
+)
+def test_an_unknown_task_is_not_found_and_not_readable(script: Scripted, api: ToApis, answer: Answer) -> None:
+    script.answer = answer
+    assert api.find("cat-1") is None
+    with pytest.raises(TaskUnreadable, match="knows no task cat-1") as caught:
+        api.read("cat-1")
+    assert type(caught.value) is TaskUnreadable  # its name is public
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(500, error()),
+        Answer(524, HTML),
+        Answer(429, error("rate_limit_exceeded")),
+        Answer(401, error("unauthorized")),
+        Answer(400, {"message": "another mistake"}),
+        Answer(200, b"no json"),
+        Answer(200, {"id": "tsk_1"}),
+        Answer(200, {"status": 7}),
+        Answer(200, [DONE]),
+        Answer(302, headers={"Location": "/elsewhere"}),
+        Answer(None),
+        Answer(200, b"{", length=100),
+    ],
+)
+def test_what_is_no_status_is_neither_a_task_nor_none(script: Scripted, api: ToApis, answer: Answer) -> None:
+    script.answer = answer
+    for look in (api.read, api.find):
+        with pytest.raises(TaskUnreadable):
+            look("tsk_1")
+    assert len(script.asked) == 2
+
+
+def fetch(api: ToApis, url: str) -> tuple[bytes, int | None]:
+    with api.download(url) as (chunks, announced):
+        return b"".join(chunks), announced
+
+
+@pytest.mark.parametrize(("length", "announced"), [(None, 10), (-1, None)])
+def test_a_picture_comes_with_its_announced_length_and_the_key_stays_here(
+    script: Scripted, api: ToApis, length: int | None, announced: int | None
+) -> None:
+    script.answer = Answer(body=b"0123456789", length=length)
+    assert fetch(api, f"{script.url}/a%20b.png?token=x%2Fy") == (b"0123456789", announced)
+    (asked,) = script.asked
+    assert (asked.path, asked.headers["accept-encoding"]) == ("/a%20b.png?token=x%2Fy", "identity")
+    assert "authorization" not in asked.headers
+    assert KEY not in str(asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (Answer(404), PictureUnreadable),
+        (Answer(403), PictureUnreadable),
+        (Answer(410), PictureUnreadable),
+        (Answer(206, b"part"), PictureUnreadable),
+        (Answer(302, headers={"Location": "/elsewhere.png"}), PictureUnreadable),
+        (Answer(429), ResultUnstored),
+        (Answer(500), ResultUnstored),
+        (Answer(503), ResultUnstored),
+        (Answer(None), ResultUnstored),
+        (Answer(200, b"half", length=8), ResultUnstored),
+        (Answer(200, b"4\r\nhalf\r\n", {"Transfer-Encoding": "chunked"}, length=-1), ResultUnstored),
+    ],
+)
+def test_what_is_no_whole_picture(script: Scripted, api: ToApis, answer: Answer, kind: type[BucketbrushError]) -> None:
+    script.answer = answer
+    with pytest.raises(kind, match="result link: ") as caught:
+        fetch(api, f"{script.url}/secret-name.png")
+    assert "secret-name" not in str(caught.value)
+    assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "url"),
+    [
+        ("https://toapis.com", "http://files.toapis.com/1.png"),
+        ("https://toapis.com", "http://127.0.0.1:1/1.png"),
+        ("http://127.0.0.1:1", "http://files.toapis.com/1.png"),
+        ("https://toapis.com", "file:///etc/passwd"),
+        ("https://toapis.com", "ftp://127.0.0.1/1.png"),
+        ("https://toapis.com", "data:image/png;base64,AAAA"),
+        ("https://toapis.com", "/images/1.png"),
+        ("https://toapis.com", ""),
+        ("https://toapis.com", "https://"),
+        ("https://toapis.com", "https:///1.png"),
+        ("http://127.0.0.1:1", "http://[bad/1.png"),
+        ("https://toapis.com", "https://files:port/1.png"),
+        ("https://toapis.com", "https://files/\x00.png"),
+    ],
+)
+def test_a_link_that_must_not_or_cannot_be_followed(base: str, url: str) -> None:
+    with pytest.raises(PictureUnreadable, match="allowed: https"):
+        fetch(ToApis(base, KEY, timeout=5), url)
+
+
+def test_a_fault_of_the_reader_passes_through(script: Scripted, api: ToApis) -> None:
+    script.answer = Answer(body=b"0123456789")
+
+    def read() -> None:
+        with api.download(script.url):
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        read()
+
+
+def test_every_request_has_a_connection_of_its_own(script: Scripted, api: ToApis) -> None:
+    script.answer = Answer(body={"id": "tsk_1", "status": "queued"}, keep_open=True)
+    for _ in range(3):
+        api.submit(BODY)
+        api.read("tsk_1")
+    assert len({asked.port for asked in script.asked}) == 6
+
+
+def finished(api: ToApis, name: str) -> Task:
+    deadline = time.monotonic() + PATIENCE
+    while (task := api.read(name)).state is TaskState.WAITING:
+        assert time.monotonic() < deadline
+    return task
+
+
+@pytest.mark.parametrize("model", ["gpt-image-1.5-official", "gpt-image-2-vip"])
+def test_the_simulator_takes_and_makes_what_we_ask_for(simulator: Simulator, model: str) -> None:
+    api = ToApis(simulator.base_url, simulator.api_key, timeout=10)
+    task_id = api.submit({"model": model, "prompt": "a red square", "n": 2, "client_business_id": "cat-1"})
+    task = finished(api, task_id)
+    assert (task.state, len(task.urls)) == (TaskState.DONE, 2)
+    for url in task.urls:
+        content, announced = fetch(api, url)
+        assert content.startswith(b"\x89PNG")
+        assert len(content) == announced
+    found = api.find("cat-1")
+    assert found is not None
+    assert found.urls == task.urls
+    assert api.find("cat-2") is None
+    assert simulator.health()["keys_sent_to_files"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "tasks"),
+    [
+        ("submit-429", ProviderBusy, 0),
+        ("submit-429-date", ProviderBusy, 0),
+        ("submit-503-rate", ProviderBusy, 0),
+        ("submit-503-model", ProviderRefused, 0),
+        ("submit-401", ProviderRefused, 0),
+        ("submit-402", ProviderRefused, 0),
+        ("submit-422", ProviderRefused, 0),
+        ("submit-500", SubmitUnanswered, 0),
+        ("submit-drop", SubmitUnanswered, 0),
+        ("submit-html-524", SubmitUnanswered, 0),
+        ("submit-500-accepted", SubmitUnanswered, 1),
+        ("submit-drop-answer", SubmitUnanswered, 1),
+        ("submit-html-524-accepted", SubmitUnanswered, 1),
+        ("submit-unreadable", SubmitUnanswered, 1),
+    ],
+)
+def test_whenever_a_task_may_exist_it_is_not_called_unpaid(
+    simulator: Simulator, fault: str, kind: type[BucketbrushError], tasks: int
+) -> None:
+    api = ToApis(simulator.base_url, simulator.api_key, timeout=10)
+    simulator.fault(fault)
+    with pytest.raises(kind):
+        api.submit({"model": "gpt-image-2-vip", "prompt": "p", "client_business_id": "cat-1"})
+    assert len(simulator.tasks()) == tasks
+    assert (api.find("cat-1") is not None) is bool(tasks)
