@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import platform
 import sys
@@ -12,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from local.engine.controller import ROOT, Engine
 from local.engine.sam import deploy
-from local.simulator.process import Simulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from local.simulator.process import Simulator
+
 STACK_NAME = "bucketbrush-local"
+_BUILD = ROOT / "build" / "sam"
 
 
 @dataclass(frozen=True)
@@ -67,18 +70,28 @@ def running_stack(
         started.enter_context(engine)
         started.enter_context(simulator)
         say("building and deploying template.yaml")
-        outputs = deploy(
-            engine,
-            ROOT / "template.yaml",
-            STACK_NAME,
-            {**_parameters(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
-            build_dir=ROOT / "build" / "sam" / "build",
-            environ=_layer_target(),
-        )
+        with _one_build_at_a_time():
+            outputs = deploy(
+                engine,
+                ROOT / "template.yaml",
+                STACK_NAME,
+                {**_parameters(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
+                build_dir=_BUILD / "build",
+                environ=_layer_target(),
+            )
         engine.client("secretsmanager").put_secret_value(
             SecretId=outputs["ApiKeySecretArn"], SecretString=simulator.api_key
         )
         yield Stack(engine, simulator, outputs)
+
+
+@contextmanager
+def _one_build_at_a_time() -> Iterator[None]:
+    """`sam build` empties the folder that another `sam deploy` may be reading."""
+    _BUILD.mkdir(parents=True, exist_ok=True)
+    with (_BUILD / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _parameters() -> dict[str, str]:

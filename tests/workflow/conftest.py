@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from PIL import Image
@@ -17,7 +16,10 @@ from local.engine.controller import Engine
 from local.simulator.process import Simulator
 from local.stack import Stack, running_stack
 
-PATIENCE_SECONDS = 90
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PATIENCE_SECONDS = 120
 # A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
 PROMPT_MARK = "quokkamoss"
 _T = TypeVar("_T")
@@ -30,13 +32,13 @@ def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> 
     return buffer.getvalue()
 
 
-def until(look: Callable[[], _T | None], what: str) -> _T:
+def until(look: Callable[[], _T | None], what: str, pause: float = 0.1) -> _T:
     """The first answer of ``look`` that is true; fails naming what never happened."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
         if found := look():
             return found
-        time.sleep(0.1)
+        time.sleep(pause)
     raise AssertionError(f"never happened: {what}")
 
 
@@ -69,7 +71,9 @@ class System:
         """The id of the job that a dropped key became."""
 
         def find() -> str | None:
-            rows = (row for row in self.stack.rows() if row.get("source", {"M": {"key": {"S": ""}}})["M"]["key"]["S"] == key)
+            rows = (
+                row for row in self.stack.rows() if row.get("source", {"M": {"key": {"S": ""}}})["M"]["key"]["S"] == key
+            )
             return next((row["job_id"]["S"] for row in rows), None)
 
         return until(find, f"a row for {key}")
@@ -140,7 +144,9 @@ def _listening(stack: Stack) -> System:
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
     sns = stack.engine.client("sns")
     for topic in ("TopicArn", "AlarmTopicArn"):
-        sns.subscribe(TopicArn=stack.outputs[topic], Protocol="sqs", Endpoint=arns[0], Attributes={"RawMessageDelivery": "true"})
+        sns.subscribe(
+            TopicArn=stack.outputs[topic], Protocol="sqs", Endpoint=arns[0], Attributes={"RawMessageDelivery": "true"}
+        )
     events = stack.engine.client("events")
     events.put_rule(Name="heard", EventPattern=json.dumps({"source": ["bucketbrush"]}))
     events.put_targets(Rule="heard", Targets=[{"Id": "queue", "Arn": arns[1]}])

@@ -73,7 +73,12 @@ def test_any_key_works(system: System, name: str) -> None:
 @pytest.mark.parametrize(
     ("key", "preset", "content", "said"),
     [
-        ("inbox/bad/recipe.png", {"size": "7:5", "n": 11}, picture(), ['size: found "7:5"', "21:9", "n: found 11", "1 to 10"]),
+        (
+            "inbox/bad/recipe.png",
+            {"size": "7:5", "n": 11},
+            picture(),
+            ['size: found "7:5"', "21:9", "n: found 11", "1 to 10"],
+        ),
         ("inbox/no-such/cat.png", None, picture(), ["preset no-such", "presets/no-such.json"]),
         ("inbox/keys/notes.txt", None, b"hello", ["found the suffix .txt", ".png, .jpg, .jpeg"]),
         ("inbox/keys/page.png", None, b"<html></html>", ["found markup", "PNG or JPEG"]),

@@ -54,7 +54,7 @@ class SubmitCall(_Event):
     """What the workflow's Submit state sends; ``document`` is the execution's input."""
 
     job_id: str = Field(min_length=1, max_length=80)
-    document: dict[str, Any]
+    document: Any
 
 
 class StatusCall(_Event):

@@ -71,7 +71,7 @@ class Finalize:
         if job.verdict:
             return make_result(job, job.verdict, now)
         provider = self.connect()
-        task = provider.read(str(job.task_id))
+        task = provider.read(str(job.task_id), prompt=(job.recipe or {}).get("prompt", ""))
         times = (task.created_at, task.completed_at)
         if task.state is TaskState.WAITING:
             raise TaskUnfinished(f"task {task.task_id}: found status {task.status}; allowed: completed or failed.")

@@ -58,6 +58,9 @@ def read_settings(kind: type[_Settings], environment: Mapping[str, str]) -> _Set
     try:
         return kind(**given)
     except ValidationError as error:
-        problems = [f"{str(p['loc'][0]).upper()}: found {p['input']!r:.60}: {p['msg']}" for p in error.errors()]
-        missing = [f"{str(p['loc'][0]).upper()}: not set" for p in error.errors() if p["type"] == "missing"]
-        raise SettingsInvalid("; ".join(missing or problems) + ".") from None
+        problems = [
+            f"{str(p['loc'][0]).upper()}: "
+            + ("not set" if p["type"] == "missing" else f"found {p['input']!r:.60}: {p['msg']}")
+            for p in error.errors()
+        ]
+        raise SettingsInvalid("; ".join(problems) + ".") from None

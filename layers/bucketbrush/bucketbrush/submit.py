@@ -29,6 +29,7 @@ from bucketbrush.domain.pictures import describe, sniff
 from bucketbrush.domain.recipe import (
     MAX_DOCUMENT_BYTES,
     Recipe,
+    check_document,
     parse_document,
     read_recipe,
     read_references,
@@ -54,7 +55,7 @@ class Order:
 
     job_id: str
     source: ObjectVersion | None = None
-    document: dict[str, Any] | None = None
+    document: Any = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Submit:
             references = [job.source]
         else:
             name = "execution input"
-            document = order.document or {}
+            document = check_document({} if order.document is None else order.document, name)
             recipe = read_recipe(document, name, also=("references",))
             keys = read_references(document, self.settings.inbox_bucket, name)
             references = [self._pin(key) for key in keys]

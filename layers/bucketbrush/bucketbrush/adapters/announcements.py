@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
 
 EVENT_SOURCE = "bucketbrush"
-_SUBJECT_LENGTH = 100  # SNS API reference, "Publish"
+_SUBJECT_LENGTH = 99  # SNS API reference, "Publish": less than 100 characters
 
 
 class Announcements:

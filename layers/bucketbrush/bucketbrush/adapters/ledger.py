@@ -1,7 +1,8 @@
 """The jobs table: one row per job, written only under conditions.
 
 A row is a lease as well: ``owner`` and ``lease_until`` say which invocation works on the job, and every change demands
-that state, owner and lease are still the ones that the writer has seen.
+that state, owner and lease are still the ones that the writer has seen. A write that finds its own work done was
+repeated by boto3 after a lost answer, and is no conflict.
 """
 
 from decimal import Decimal
@@ -39,9 +40,10 @@ class Ledger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if _is_refused(error):
-                return _to_job(error.response["Item"])  # type: ignore[typeddict-item]
-            raise
+            if not _is_refused(error):
+                raise
+            found = _standing(error)
+            return None if found == job else found
         return None
 
     def get(self, job_id: str) -> Job | None:
@@ -59,9 +61,10 @@ class Ledger:
         try:
             self._update(job.job_id, {name: _row(changed).get(name) for name in changes}, seen)
         except ClientError as error:
-            if _is_refused(error):
+            if not _is_refused(error):
+                raise
+            if _standing(error) != changed:
                 raise JobBusy(f"job {job.job_id}: another invocation has changed it meanwhile.") from None
-            raise
         return changed
 
     def note(self, job_id: str, **facts: Any) -> None:
@@ -84,6 +87,7 @@ class Ledger:
             ConditionExpression=" AND ".join(f"#{name} = :seen_{name}" for name in condition),
             ExpressionAttributeNames={f"#{name}": name for name in (*values, *condition)},
             ExpressionAttributeValues=_to_item(given | {f":seen_{name}": value for name, value in condition.items()}),
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
 
 
@@ -93,6 +97,12 @@ def _row(job: Job) -> dict[str, Any]:
 
 def _is_refused(error: ClientError) -> bool:
     return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+
+
+def _standing(error: ClientError) -> Job | None:
+    """The row that a condition was refused for; None when there is none."""
+    item: Any = error.response.get("Item")
+    return _to_job(item) if item else None
 
 
 def _to_item(row: dict[str, Any]) -> dict[str, Any]:

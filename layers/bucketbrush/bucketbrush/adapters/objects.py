@@ -38,7 +38,7 @@ class Objects:
         try:
             answer = self._client.get_object(Bucket=self._bucket, Key=key)
         except ClientError as error:
-            if _code(error) == "NoSuchKey":
+            if _code(error) in ("NoSuchKey", "KeyTooLongError"):
                 return None
             raise
         with answer["Body"] as body:
@@ -56,7 +56,7 @@ class Objects:
                 return None
             raise
         with answer["Body"] as body:
-            return body.read()
+            return body.read(HEAD_BYTES)  # a store may answer a range with everything
 
     def current(self, key: str) -> ObjectVersion | None:
         """The version that a key names now, or None."""
@@ -136,9 +136,9 @@ class _Upload:
             self._send_part()
 
     def finish(self) -> StoredPicture:
-        kind = self._recognise()
         if self._announced is not None and self._received != self._announced:
             raise ResultUnstored(f"result: found {self._received:,} of {self._announced:,} announced bytes.")
+        kind = self._recognise()
         if self._announced is None and not is_whole(kind, self._tail):
             raise ResultUnstored(f"result: found {self._received:,} bytes without the end of a {kind.name} picture.")
         try:

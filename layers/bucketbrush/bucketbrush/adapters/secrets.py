@@ -30,6 +30,7 @@ def read_api_key(secret_arn: str) -> str:
 
 def _field(value: str) -> str:
     try:
-        return str(json.loads(value).get("api_key", ""))
+        key = json.loads(value).get("api_key")
     except ValueError:
         return ""
+    return key if isinstance(key, str) else ""

@@ -5,10 +5,12 @@ because pages of different ages and the live service disagree about them.
 """
 
 import re
+import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -27,8 +29,9 @@ from bucketbrush.domain.redact import redact
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LONGEST_WAIT = 3600
-# 503 codes that mean "later"; any other documented 503 code (model_not_found) names a mistake of the request.
+# What the documented 503 codes mean; with any other a task may have been made.
 _BUSY_CODES = ("rate_limit_unavailable", "circuit_broken")
+_REFUSING_CODES = ("model_not_found",)
 
 
 class TaskState(StrEnum):
@@ -68,6 +71,7 @@ class ToApis:
         self._generations = f"{origin}/v1/images/generations"
         self._loopback = urlsplit(origin).hostname in LOOPBACK
         self._api_key = api_key
+        self._authorization = {"Authorization": f"Bearer {api_key}"}
         self._timeout = timeout
 
     def submit(self, body: dict[str, Any]) -> str:
@@ -78,7 +82,7 @@ class ToApis:
         """
         secrets = (self._api_key, str(body.get("prompt", "")))
         try:
-            with self._client() as client:
+            with self._client(self._authorization) as client:
                 answer = client.post(self._generations, json=body)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
             raise ProviderUnreachable(f"submit: no connection to the API ({type(error).__name__}).") from None
@@ -93,26 +97,29 @@ class ToApis:
             raise SubmitUnanswered(f"submit: HTTP {answer.status_code} without a task id.")
         raise _refusal(answer, f"submit: HTTP {answer.status_code}, {_error_text(content, secrets)}")
 
-    def find(self, business_id: str) -> Task | None:
-        """The task that carries our ``client_business_id``, or None. Raises TaskUnreadable."""
-        try:
-            return self.read(business_id)
-        except _NoSuchTask:
-            return None
+    def find(self, name: str, prompt: str = "") -> Task | None:
+        """The task of this id or ``client_business_id``; None when the provider knows none (404, or one client's 400).
 
-    def read(self, task_id: str) -> Task:
-        """One look at a task. Raises TaskUnreadable for everything that is not a readable status answer."""
+        An error text that echoes ``prompt`` loses it. Raises TaskUnreadable.
+        """
         try:
-            with self._client() as client:
-                answer = client.get(f"{self._generations}/{quote(task_id, safe='')}")
+            with self._client(self._authorization) as client:
+                answer = client.get(f"{self._generations}/{quote(name, safe='')}")
         except httpx.HTTPError as error:
             raise TaskUnreadable(f"status: no answer ({type(error).__name__}).") from None
-        content = _json(answer)
-        if not answer.is_success or not isinstance(content.get("status"), str):
-            unknown = answer.status_code == httpx.codes.NOT_FOUND or content.get("message") == "task_not_exist"
-            kind = _NoSuchTask if unknown else TaskUnreadable
-            raise kind(f"status: HTTP {answer.status_code}, {_error_text(content, [self._api_key])}")
-        return _task(task_id, content, [self._api_key])
+        content, secrets = _json(answer), (self._api_key, prompt)
+        if answer.is_success and isinstance(content.get("status"), str):
+            return _task(name, content, secrets)
+        if answer.status_code == httpx.codes.NOT_FOUND or content.get("message") == "task_not_exist":
+            return None
+        raise TaskUnreadable(f"status: HTTP {answer.status_code}, {_error_text(content, secrets)}")
+
+    def read(self, task_id: str, prompt: str = "") -> Task:
+        """One look at a task that must be there. Raises TaskUnreadable."""
+        task = self.find(task_id, prompt)
+        if task is None:
+            raise TaskUnreadable(f"status: the provider knows no task {task_id}.")
+        return task
 
     @contextmanager
     def download(self, url: str) -> Iterator[tuple[Iterator[bytes], int | None]]:
@@ -120,12 +127,15 @@ class ToApis:
 
         Raises PictureUnreadable when the link can give no picture and ResultUnstored when another try may help.
         """
-        parts = urlsplit(url)
-        if parts.scheme != "https" and not (self._loopback and parts.hostname in LOOPBACK):
-            raise PictureUnreadable(f"result link: found scheme {parts.scheme!r:.20}; allowed: https.")
+        try:
+            link = httpx.URL(url)
+        except httpx.InvalidURL:
+            raise PictureUnreadable("result link: found no address; allowed: https.") from None
+        if not link.host or (link.scheme != "https" and not (self._loopback and link.host in LOOPBACK)):
+            raise PictureUnreadable(f"result link: found scheme {link.scheme!r:.20}; allowed: https.")
         try:
             with (
-                httpx.Client(timeout=self._timeout, headers={"Accept-Encoding": "identity"}) as client,
+                self._client({"Accept-Encoding": "identity"}) as client,
                 client.stream("GET", url) as answer,
             ):
                 if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
@@ -134,15 +144,17 @@ class ToApis:
                     raise PictureUnreadable(f"result link: HTTP {answer.status_code}; allowed: 200.")
                 length = answer.headers.get("Content-Length", "")
                 yield answer.iter_raw(), int(length) if length.isdecimal() else None
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.HTTPError as error:
             raise ResultUnstored(f"result link: the download broke off ({type(error).__name__}).") from None
 
-    def _client(self) -> httpx.Client:
-        return httpx.Client(timeout=self._timeout, headers={"Authorization": f"Bearer {self._api_key}"})
+    def _client(self, headers: dict[str, str]) -> httpx.Client:
+        return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls())
 
 
-class _NoSuchTask(TaskUnreadable):
-    """404, or one client's 400: no such task, not yet, or another user's."""
+@cache
+def _tls() -> ssl.SSLContext:
+    """Reading the certificates costs more than all the rest of a request, so it is done once per environment."""
+    return httpx.create_ssl_context()
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:
@@ -157,10 +169,14 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
 def _refusal(answer: httpx.Response, said: str) -> ProviderBusy | ProviderRefused | SubmitUnanswered:
     """What an error answer to a submit means. Only a clear refusal counts as unpaid; the rest is looked up."""
     status, code = answer.status_code, _error_code(_json(answer))
-    unavailable = status == httpx.codes.SERVICE_UNAVAILABLE and code != ""
+    unavailable = status == httpx.codes.SERVICE_UNAVAILABLE
     if status == httpx.codes.TOO_MANY_REQUESTS or (unavailable and code in _BUSY_CODES):
         return ProviderBusy(said, _retry_after(answer))
-    if unavailable or (answer.is_client_error and status != httpx.codes.REQUEST_TIMEOUT) or answer.is_redirect:
+    if (
+        (unavailable and code in _REFUSING_CODES)
+        or (answer.is_client_error and status != httpx.codes.REQUEST_TIMEOUT)
+        or answer.is_redirect
+    ):
         return ProviderRefused(said)
     return SubmitUnanswered(said)
 

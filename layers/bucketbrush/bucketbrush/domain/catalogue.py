@@ -11,6 +11,11 @@ from pydantic import Field
 from bucketbrush.domain.jobs import Frozen
 
 
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can say it: JSON's escapes can spell half a surrogate pair, which nothing can send."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 class OneOf(Frozen):
     """One of a list of words; upper and lower case are the same (the API's own pages write both 1k and 1K)."""
 
@@ -45,7 +50,7 @@ class Whole(Frozen):
 
 
 class Text(Frozen):
-    """Any text that UTF-8 can say (half a surrogate pair is none) but an empty one. ``longest`` counts characters."""
+    """Any text that UTF-8 can say but an empty one. ``longest`` counts characters."""
 
     kind: Literal["text"] = "text"
     longest: int | None = None
@@ -56,7 +61,7 @@ class Text(Frozen):
         return "a text" + (f" of 1 to {self.longest:,} characters" if self.longest else " that is not empty")
 
     def read(self, value: Any) -> str | None:
-        if not isinstance(value, str) or not value.strip() or any("\ud800" <= letter <= "\udfff" for letter in value):
+        if not isinstance(value, str) or not value.strip() or not is_unicode(value):
             return None
         return value if self.longest is None or len(value) <= self.longest else None
 

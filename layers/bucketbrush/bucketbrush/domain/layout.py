@@ -5,6 +5,8 @@ from urllib.parse import quote
 
 INBOX_PREFIX = "inbox/"
 PRESETS_PREFIX = "presets/"
+# Where a job document's references may lie; a file dropped under references/ starts no job of its own.
+REFERENCE_PREFIXES = (INBOX_PREFIX, "references/")
 RESULTS_PREFIX = "results/"
 DEFAULT_PRESET = "default"
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
@@ -20,7 +22,7 @@ def is_ignored(key: str, size: int) -> bool:
 def preset_name(key: str) -> str:
     """The preset that a key of the inbox asks for: its first folder, else ``default``."""
     folder, slash, _ = key.removeprefix(INBOX_PREFIX).partition("/")
-    return folder if slash else DEFAULT_PRESET
+    return folder if slash and folder else DEFAULT_PRESET
 
 
 def preset_key(preset: str) -> str:

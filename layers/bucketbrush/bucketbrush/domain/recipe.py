@@ -8,12 +8,14 @@ import json
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
-from bucketbrush.domain.catalogue import CATALOGUE, Model, Text
+from bucketbrush.domain.catalogue import CATALOGUE, Model, Text, is_unicode
 from bucketbrush.domain.errors import RecipeInvalid
-from bucketbrush.domain.layout import INBOX_PREFIX
+from bucketbrush.domain.layout import REFERENCE_PREFIXES
 
 MAX_DOCUMENT_BYTES = 262_144  # what a Step Functions input may hold ("Service quotas"); one limit for every way in
 _LONGEST_QUOTE = 40
+_MOST_PROBLEMS = 20  # a message must fit the ledger row and SNS, whatever stands in the document
+_LONGEST_KEY = 1024  # bytes (S3 User Guide, "Naming Amazon S3 objects")
 
 Recipe: TypeAlias = dict[str, Any]
 """``model`` and every field of its request body, complete with defaults. It holds the prompt: never log it."""
@@ -32,6 +34,11 @@ def parse_document(text: bytes, name: str) -> dict[str, Any]:
         raise RecipeInvalid(f"{name}: found no JSON at {place} ({error.msg}); allowed: a JSON object.") from None
     except (RecursionError, ValueError):  # json's own answers to bottomless nesting and to numbers without end
         raise RecipeInvalid(f"{name}: found JSON nested too deeply or a number too long to read.") from None
+    return check_document(document, name)
+
+
+def check_document(document: Any, name: str) -> dict[str, Any]:
+    """The document itself, if it is an object. Raises RecipeInvalid."""
     if not isinstance(document, dict):
         raise RecipeInvalid(f"{name}: found {_found(document)}; allowed: a JSON object.")
     return document
@@ -54,19 +61,23 @@ def read_recipe(document: dict[str, Any], name: str, also: tuple[str, ...] = ())
         if read is not None:
             recipe[field] = read
     if problems := [*_field_problems(document, model, also), *_pair_problems(recipe, model)]:
-        raise RecipeInvalid(f"{name}: " + "; ".join(problems) + ".")
+        more = [f"and {len(problems) - _MOST_PROBLEMS:,} more"] if len(problems) > _MOST_PROBLEMS else []
+        raise RecipeInvalid(f"{name}: " + "; ".join(problems[:_MOST_PROBLEMS] + more) + ".")
     return recipe
 
 
 def read_references(document: dict[str, Any], bucket: str, name: str) -> list[str]:
     """The keys that a job document's ``references`` name; an ``s3://`` form must name the inbox bucket."""
-    given = document.get("references") or []
-    allowed = f"a list of keys below {INBOX_PREFIX} in bucket {bucket}, or s3://{bucket}/{INBOX_PREFIX}..."
+    given = document.get("references")
+    given = [] if given is None else given
+    allowed = (
+        f"a list of keys in bucket {bucket} below {' or '.join(REFERENCE_PREFIXES)}, plain or as s3://{bucket}/..."
+    )
     if not isinstance(given, list):
         raise RecipeInvalid(f"{name}: references: found {_found(given)}; allowed: {allowed}.")
     keys = [key.removeprefix(f"s3://{bucket}/") if isinstance(key, str) else key for key in given]
     for index, key in enumerate(keys):
-        if not isinstance(key, str) or not key.startswith(INBOX_PREFIX) or key == INBOX_PREFIX:
+        if not isinstance(key, str) or not key.startswith(REFERENCE_PREFIXES) or not _is_key(key):
             raise RecipeInvalid(f"{name}: references[{index}]: found {_found(given[index])}; allowed: {allowed}.")
     most = CATALOGUE[document["model"]].most_references
     if most is not None and len(keys) > most:
@@ -108,6 +119,10 @@ def _pair_problems(recipe: Recipe, model: Model) -> Iterator[str]:
         if field in recipe and recipe.get(other) != needed:
             other_found = _found(recipe[other]) if other in recipe else "none"
             yield f"{field}: found with {other} {other_found}; allowed: only with {other} {needed}"
+
+
+def _is_key(key: str) -> bool:
+    return key not in REFERENCE_PREFIXES and is_unicode(key) and len(key.encode()) <= _LONGEST_KEY
 
 
 def _found(value: Any) -> str:
