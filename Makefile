@@ -6,10 +6,10 @@ PY := .venv/dev/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup lock clean
+.PHONY: help setup demo local simulator test lint format lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready ## create the locked environments
 
@@ -24,6 +24,27 @@ setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready
 	@$(UV) venv --quiet --clear --python $(PYTHON) .venv/$*
 	@$(UV) pip sync --quiet --require-hashes --python .venv/$* $<
 	@touch $@
+
+demo: setup ## run the whole pipeline here, offline; your own pictures: make demo FILES="a.jpg b.png" PROMPT="..." MODEL=...
+	@$(PY) -m local.demo $${PROMPT:+--prompt="$$PROMPT"} $${MODEL:+--model="$$MODEL"} -- $$FILES
+
+local: setup ## keep the stack running here and print how to use it
+	@$(PY) -m local.serve
+
+simulator: .venv/dev/.ready ## run the ToAPIs simulator alone
+	@$(PY) -m local.simulator --port $(or $(PORT),8123) --files-port $(or $(FILES_PORT),8124)
+
+test: setup lint ## lint, types and every layer of tests
+	@$(PY) -m pytest -n 2 --dist loadgroup $(PYTEST)
+
+lint: .venv/dev/.ready
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+format: .venv/dev/.ready ## let ruff format the code and sort imports
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
 
 lock: .venv/uv/.ready ## compile the locked requirements anew from pyproject.toml
 	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) pyproject.toml"; \
