@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+
 from bucketbrush.adapters.announcements import Announcements
 from bucketbrush.domain.errors import ResultUntold
 from bucketbrush.domain.jobs import Outcome
 from bucketbrush.domain.result import Announcement, StoredObject
-
 from tests.contract.aws import client, message, name, queue, topic
 
 __all__ = ["topic"]
@@ -22,7 +22,7 @@ def announcement(outcome: Outcome = Outcome.COMPLETED, **fields: Any) -> Announc
         "id": "cat-1",
         "job_id": "cat-1",
         "outcome": outcome,
-        "message": "2 of 2 pictures are stored.",
+        "message": "Stored 2 of 2 pictures.",
         "preset": "poster é",
         "model": "gpt-image-2-vip",
         "source": None,

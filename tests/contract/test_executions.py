@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from bucketbrush.adapters.executions import Executions
 
+from bucketbrush.adapters.executions import Executions
 from tests.contract.aws import client, machine, name, role, until
 
 __all__ = ["machine", "role"]

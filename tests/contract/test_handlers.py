@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from PIL import Image
 
 from tests.contract.aws import bucket, client, keys, machine, name, on_engine, role, secret, table, topic
 
@@ -31,9 +33,7 @@ class Functions:
     """The three handlers, loaded anew and called as Lambda calls them."""
 
     def __init__(self) -> None:
-        self._handlers = {
-            folder.name: self._load(folder / "app.py") for folder in FUNCTIONS.iterdir() if folder.is_dir()
-        }
+        self._handlers = {file.parent.name: self._load(file) for file in FUNCTIONS.glob("*/app.py")}
 
     def __call__(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
         answer: dict[str, Any] = self._handlers[function](event, Context())
@@ -99,10 +99,6 @@ def message(bucket: str, key: str, content: bytes) -> dict[str, Any]:
 
 def sample() -> bytes:
     """A small PNG."""
-    import io
-
-    from PIL import Image
-
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(buffer, "PNG")
     return buffer.getvalue()

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.domain.errors import JobBusy
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, State, Verdict
-
 from tests.contract.aws import client, name, table
 
 if TYPE_CHECKING:

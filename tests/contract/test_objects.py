@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from bucketbrush.adapters import objects
 from bucketbrush.adapters.objects import PART_BYTES, Objects
 from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored
 from bucketbrush.domain.jobs import ObjectVersion
 from bucketbrush.domain.pictures import PictureFormat
-
 from tests.contract.aws import bucket, client, keys, name
 
 if TYPE_CHECKING:

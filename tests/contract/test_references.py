@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 from botocore.config import Config
+
 from bucketbrush.adapters.references import MAX_LINK_BYTES, SESSION_SECONDS, Presigner
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.jobs import ObjectVersion
-
 from tests.contract.aws import bucket, client, engine, role
 
 if TYPE_CHECKING:

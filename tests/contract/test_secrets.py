@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from aws_lambda_powertools.utilities.parameters import clear_caches
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+
 from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.domain.errors import ApiKeyMissing
-
 from tests.contract.aws import on_engine, secret
 
 __all__ = ["on_engine"]

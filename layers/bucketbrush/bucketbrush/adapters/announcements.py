@@ -27,12 +27,15 @@ class Announcements:
         """
         message = announcement.model_dump_json()
         attributes = {"outcome": announcement.outcome, "model": announcement.model, "preset": announcement.preset}
+        subject = f"Bucketbrush {announcement.outcome}: {announcement.job_id}"
         self._sns.publish(
             TopicArn=self._topic_arn,
-            Subject=f"Bucketbrush {announcement.outcome}: {announcement.job_id}"[:_SUBJECT_LENGTH],
+            Subject=_printable(subject).encode("ascii", "replace").decode()[:_SUBJECT_LENGTH],
             Message=message,
             MessageAttributes={
-                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items() if value
+                name: {"DataType": "String", "StringValue": _printable(value)}
+                for name, value in attributes.items()
+                if value
             },
         )
         succeeded = announcement.outcome.succeeded
@@ -48,3 +51,8 @@ class Announcements:
         )
         if answer["FailedEntryCount"]:
             raise ResultUntold(f"event bus {self._bus}: {answer['Entries'][0].get('ErrorCode')}.")
+
+
+def _printable(text: str) -> str:
+    """SNS refuses control characters, and a preset's name comes from an object key, which may hold them."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

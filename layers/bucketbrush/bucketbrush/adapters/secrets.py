@@ -15,17 +15,24 @@ def read_api_key(secret_arn: str) -> str:
     Raises ApiKeyMissing naming the secret when it is not there or holds no key; a fault of the service passes through.
     """
     try:
-        value = str(parameters.get_secret(secret_arn)).strip()
+        secret: object = parameters.get_secret(secret_arn)
     except GetParameterError as error:
-        cause = error.__context__
-        if isinstance(cause, ClientError) and cause.response["Error"]["Code"] == "ResourceNotFoundException":
+        if _has_no_value(error.__context__):
             raise ApiKeyMissing(f"secret {secret_arn}: found no value.") from None
         raise
+    value = secret.strip() if isinstance(secret, str) else ""
     if value.startswith("{"):
         value = _field(value)
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise ApiKeyMissing(f'secret {secret_arn}: found no key; allowed: the key, or {{"api_key": "..."}}.')
     return value
+
+
+def _has_no_value(cause: BaseException | None) -> bool:
+    """A secret that was never filled: AWS knows no current version, the local engine answers without a value."""
+    if isinstance(cause, ClientError):
+        return cause.response["Error"]["Code"] == "ResourceNotFoundException"
+    return isinstance(cause, KeyError)
 
 
 def _field(value: str) -> str:

@@ -138,10 +138,9 @@ class ToApis:
                 self._client({"Accept-Encoding": "identity"}) as client,
                 client.stream("GET", url) as answer,
             ):
-                if answer.is_server_error or answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-                    raise ResultUnstored(f"result link: HTTP {answer.status_code}.")
+                # Finished, paid tasks were seen answering 403 for a while; the next try reads the task for new links.
                 if answer.status_code != httpx.codes.OK:
-                    raise PictureUnreadable(f"result link: HTTP {answer.status_code}; allowed: 200.")
+                    raise ResultUnstored(f"result link: HTTP {answer.status_code}; allowed: 200.")
                 length = answer.headers.get("Content-Length", "")
                 yield answer.iter_raw(), int(length) if length.isdecimal() else None
         except httpx.HTTPError as error:

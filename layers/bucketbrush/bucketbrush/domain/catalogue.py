@@ -82,7 +82,7 @@ class Model(Frozen):
     limits: tuple[Limit, ...] = ()
     only_with: dict[str, tuple[str, str]] = Field(default_factory=dict)
     references_field: str
-    most_references: int | None = None
+    most_references: int
     constants: dict[str, str] = Field(default_factory=dict)
 
 
@@ -117,6 +117,7 @@ CATALOGUE: dict[str, Model] = {
             "n": _PICTURES,
         },
         references_field="reference_images",
+        most_references=16,  # the page names no limit; ours is the other model's
         constants={"response_format": "url"},
     ),
 }

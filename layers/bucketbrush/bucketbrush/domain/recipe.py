@@ -80,7 +80,7 @@ def read_references(document: dict[str, Any], bucket: str, name: str) -> list[st
         if not isinstance(key, str) or not key.startswith(REFERENCE_PREFIXES) or not _is_key(key):
             raise RecipeInvalid(f"{name}: references[{index}]: found {_found(given[index])}; allowed: {allowed}.")
     most = CATALOGUE[document["model"]].most_references
-    if most is not None and len(keys) > most:
+    if len(keys) > most:
         raise RecipeInvalid(f"{name}: references: found {len(keys)}; allowed: at most {most}.")
     return keys
 

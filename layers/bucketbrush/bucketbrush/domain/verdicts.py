@@ -45,8 +45,6 @@ def stored(job: Job, count: int, problems: list[str]) -> Verdict:
     """``count`` pictures are stored; ``problems`` says why others could not be."""
     asked = int((job.recipe or {}).get("n", 1))
     if count >= asked and not problems:
-        return Verdict(outcome=Outcome.COMPLETED, message=f"{count} of {asked} pictures are stored.")
+        return Verdict(outcome=Outcome.COMPLETED, message=f"Stored {count} of {asked} pictures.")
     missing = "; ".join(problems) or "the provider delivered no more."
-    return Verdict(
-        outcome=Outcome.PARTIAL, message=f"{count} of {asked} pictures are stored: {missing} The task is paid."
-    )
+    return Verdict(outcome=Outcome.PARTIAL, message=f"Stored {count} of {asked} pictures: {missing} The task is paid.")

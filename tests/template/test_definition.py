@@ -1,0 +1,322 @@
+"""The workflow in template.yaml: sound, in step with the code, and its expressions give what is meant."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from typing import Any
+
+import pytest
+from jsonata.jsonata import Jsonata
+from jsonata.utils import Utils
+
+from bucketbrush.adapters import ledger
+from bucketbrush.adapters.toapis import TaskState
+from bucketbrush.domain import errors
+from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, State
+from bucketbrush.domain.result import Announcement, StoredObject
+from bucketbrush.events import FinalizeCall, StatusCall, SubmitCall, next_step, parse
+from tests.template.asl import problems
+from tests.template.stack import Json, Resources, strings
+
+JOB = Job(
+    job_id="cat-0123456789abcdef0123",
+    state=State.WAITING,
+    created_at=1_790_000_000,
+    source=ObjectVersion(bucket="inbox", key="inbox/cat.png", version_id="v1"),
+    recipe={"prompt": "a secret"},
+    owner="request",
+    lease_until=1_790_000_065,
+    task_id="task_1",
+    plan=(20, 10, 5),
+    polls=2,
+)
+NEW = Job(job_id=JOB.job_id, state=State.ACCEPTED, created_at=JOB.created_at)
+
+
+def evaluate(text: str, states: Json, variables: Json) -> Any:
+    """One `{% %}` text. A result that is missing fails: AWS raises States.QueryEvaluationError for it."""
+
+    def run(source: str) -> Any:
+        expression = Jsonata(source)
+        for name, value in {"states": states, **variables}.items():
+            expression.assign(name, Utils.NULL_VALUE if value is None else value)
+        return expression.evaluate(None)
+
+    source = text.removeprefix("{%").removesuffix("%}").strip()
+    assert run(f"$exists({source})"), f"{text} gives nothing"
+    return json.loads(json.dumps(run(source)))
+
+
+def filled(value: Any, states: Json, **variables: Any) -> Any:
+    """A JSON value with its expressions evaluated."""
+    if isinstance(value, dict):
+        return {key: filled(item, states, **variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [filled(item, states, **variables) for item in value]
+    return evaluate(value, states, variables) if isinstance(value, str) and "{%" in value else value
+
+
+def chosen(choice: Json, states: Json, **variables: Any) -> str:
+    """Where a Choice leads."""
+    for rule in choice["Choices"]:
+        found = filled(rule["Condition"], states, **variables)
+        assert isinstance(found, bool), rule
+        if found:
+            return str(rule["Next"])
+    return str(choice["Default"])
+
+
+def projected(read: Json, job: Job) -> Json:
+    """What getItem answers for a job's row: the attributes that the Read state asks for, as the ledger writes them."""
+    names = read["Arguments"]["ExpressionAttributeNames"]
+    wanted = {names.get(part, part) for part in read["Arguments"]["ProjectionExpression"].split(", ")}
+    item = ledger._to_item(ledger._row(job))
+    return {"Item": {name: value for name, value in item.items() if name in wanted}}
+
+
+@pytest.fixture(scope="module")
+def states(definition: Json) -> dict[str, Json]:
+    found: dict[str, Json] = definition["States"]
+    return found
+
+
+# ---- Sound -------------------------------------------------------------------------------------------------------
+
+
+def test_the_definition_has_no_problems(definition: Json) -> None:
+    assert problems(definition) == []
+
+
+def test_every_variable_read_is_needed_where_it_is_assigned(definition: Json) -> None:
+    """Without one of Read's assignments the checker complains, so none is there for nothing."""
+    for name in definition["States"]["Read"]["Assign"]:
+        broken = copy.deepcopy(definition)
+        del broken["States"]["Read"]["Assign"][name]
+        assert any(f"${name} is not assigned" in line for line in problems(broken)), name
+
+
+def test_every_placeholder_is_substituted_and_every_substitution_used(template: Json, definition: Json) -> None:
+    used = {name for text in strings(definition) for name in re.findall(r"\$\{(\w+)\}", text)}
+    assert used == set(template["Resources"]["JobsMachine"]["Properties"]["DefinitionSubstitutions"])
+
+
+def test_cloudformation_gets_the_very_definition(resources: Resources, definition: Json) -> None:
+    separator, lines = resources.properties("JobsMachine")["DefinitionString"]["Fn::Join"]
+    assert json.loads(separator.join(lines)) == definition
+
+
+# ---- Faults ------------------------------------------------------------------------------------------------------
+
+
+def _own_names(state: Json) -> dict[str, bool]:
+    """The names of our own errors in a state's Retry, each with whether it is retried."""
+    found = {}
+    for retrier in state.get("Retry", []):
+        for name in retrier["ErrorEquals"]:
+            if not name.startswith(("States.", "Lambda.")):
+                found[name] = retrier.get("MaxAttempts", 3) != 0
+    return found
+
+
+def test_own_errors_are_retried_as_their_classes_say(states: dict[str, Json]) -> None:
+    seen = set()
+    for state in states.values():
+        for name, retried in _own_names(state).items():
+            kind = getattr(errors, name)
+            assert issubclass(kind, errors.BucketbrushError)
+            assert kind.retryable is retried, name
+            seen.add(name)
+    assert seen == {"EventUnreadable", "SettingsInvalid", "JobBusy"}
+
+
+def test_submit_and_status_are_caught_and_finalize_is_not(states: dict[str, Json]) -> None:
+    for name in ("Submit", "Status"):
+        *_, last = states[name]["Catch"]
+        assert last["ErrorEquals"] == ["States.ALL"]
+        assert last["Next"] == "Finalize"
+        assert filled(last["Assign"], {"errorOutput": {"Error": "JobBusy", "Cause": "..."}}) == {"fault": "JobBusy"}
+    assert "Catch" not in states["Finalize"]
+
+
+def test_a_busy_job_is_waited_for_longer_than_a_lease(states: dict[str, Json], resources: Resources) -> None:
+    """Full jitter halves the waits on average; the lease of a killed invocation is its timeout and five seconds."""
+    busy = next(item for item in states["Submit"]["Retry"] if item["ErrorEquals"] == ["JobBusy"])
+    waits = [
+        min(busy["IntervalSeconds"] * busy["BackoffRate"] ** turn, busy["MaxDelaySeconds"])
+        for turn in range(busy["MaxAttempts"])
+    ]
+    assert sum(waits) / 2 > 2 * (resources.properties("SubmitFunction")["Timeout"] + 5)
+
+
+def test_a_task_outlives_its_function(template: Json, states: dict[str, Json], resources: Resources) -> None:
+    substitutions = template["Resources"]["JobsMachine"]["Properties"]["DefinitionSubstitutions"]
+    functions = {}
+    for name, state in states.items():
+        if placeholder := re.fullmatch(r"\$\{(\w+)\}", state.get("Arguments", {}).get("FunctionName", "")):
+            function, attribute = substitutions[placeholder[1]]["Fn::GetAtt"]
+            assert attribute == "Arn"
+            assert state["TimeoutSeconds"] > resources.properties(function)["Timeout"], name
+            functions[name] = function
+    assert functions == {"Submit": "SubmitFunction", "Status": "StatusFunction", "Finalize": "FinalizeFunction"}
+
+
+# ---- Read --------------------------------------------------------------------------------------------------------
+
+
+def test_read_asks_for_the_executions_own_row_and_never_for_the_prompt(states: dict[str, Json]) -> None:
+    arguments = states["Read"]["Arguments"]
+    assert filled(arguments["Key"], {"context": {"Execution": {"Name": "cat"}}}) == {"job_id": {"S": "cat"}}
+    assert arguments["ConsistentRead"] is True
+    item = projected(states["Read"], JOB)["Item"]
+    assert set(item) < set(Job.model_fields)
+    assert not set(item) & {"recipe", "references", "source", "verdict", "owner"}
+    names = arguments["ExpressionAttributeNames"]
+    assert set(names) <= set(arguments["ProjectionExpression"].split(", "))
+
+
+@pytest.mark.parametrize(
+    ("job", "variables", "word"),
+    [
+        pytest.param(
+            JOB, {"hold_seconds": 0, "plan": [20, 10, 5], "task_id": "task_1", "polls": 2}, "waiting", id="full"
+        ),
+        pytest.param(
+            JOB.model_copy(update={"plan": (7,), "polls": 0}),
+            {"hold_seconds": 0, "plan": [7], "task_id": "task_1", "polls": 0},
+            "waiting",
+            id="a plan of one",
+        ),
+        pytest.param(NEW, {"hold_seconds": 0, "plan": [], "task_id": None, "polls": 0}, "accepted", id="fresh"),
+        pytest.param(
+            NEW.model_copy(update={"state": State.SUBMITTING, "hold_seconds": 9}),
+            {"hold_seconds": 9, "plan": [], "task_id": None, "polls": 0},
+            "submitting",
+            id="held",
+        ),
+    ],
+)
+def test_read_takes_over_what_the_row_says(states: dict[str, Json], job: Job, variables: Json, word: str) -> None:
+    known = {"result": projected(states["Read"], job), "context": {"Execution": {"Name": job.job_id}}}
+    assert filled(states["Read"]["Assign"], known) == {"job_id": job.job_id, "fault": None, **variables}
+    assert filled(states["Read"]["Output"], known) == {"state": word}
+
+
+@pytest.mark.parametrize(
+    "result", [{}, {"Item": {"state": {"S": "accepted"}}}], ids=["no row", "a row of nothing else"]
+)
+def test_read_needs_no_row_and_no_field(states: dict[str, Json], result: Json) -> None:
+    known = {"result": result, "context": {"Execution": {"Name": "by-hand"}}}
+    empty = {"fault": None, "hold_seconds": 0, "plan": [], "task_id": None, "polls": 0}
+    assert filled(states["Read"]["Assign"], known) == {"job_id": "by-hand", **empty}
+    assert filled(states["Read"]["Output"], known) == {"state": "accepted" if result else "new"}
+
+
+# ---- Calls: what is sent is what the function parses, what it answers is what the next state reads -----------------
+
+
+def test_submit_is_called_with_an_order(states: dict[str, Json]) -> None:
+    document = {"model": "m", "prompt": "p"}
+    payload = filled(
+        states["Submit"]["Arguments"]["Payload"], {"context": {"Execution": {"Input": document}}}, job_id="j"
+    )
+    assert parse(SubmitCall, payload) == SubmitCall(job_id="j", document=document)
+
+
+@pytest.mark.parametrize("job", [JOB, NEW, NEW.model_copy(update={"hold_seconds": 10})], ids=["task", "none", "held"])
+def test_what_submit_answers_is_taken_over(states: dict[str, Json], job: Job) -> None:
+    known = {"result": {"Payload": next_step(job)}}
+    assert filled(states["Submit"]["Assign"], known) == {
+        "hold_seconds": job.hold_seconds or 0,
+        "plan": list(job.plan),
+        "task_id": job.task_id,
+        "polls": job.polls,
+    }
+    assert filled(states["Submit"]["Output"], known) == {"state": job.state.value}
+
+
+def test_submits_answer_and_the_row_say_the_same(states: dict[str, Json]) -> None:
+    """A redriven or repeated execution that begins with the row goes on as the first one did after submit."""
+    read, submit = states["Read"], states["Submit"]
+    row = filled(read["Assign"], {"result": projected(read, JOB), "context": {"Execution": {"Name": JOB.job_id}}})
+    answer = filled(submit["Assign"], {"result": {"Payload": next_step(JOB)}})
+    assert answer == {name: row[name] for name in answer}
+
+
+def test_status_is_called_with_the_task_and_how_often_it_was_asked(states: dict[str, Json]) -> None:
+    payload = filled(states["Status"]["Arguments"]["Payload"], {}, job_id="j", task_id="task_1", polls=3)
+    assert parse(StatusCall, payload) == StatusCall(job_id="j", task_id="task_1", polls=3)
+    assert filled(states["Status"]["Output"], {"result": {"Payload": {"state": "done"}}}) == {"state": "done"}
+
+
+@pytest.mark.parametrize("fault", [None, "States.Timeout"])
+def test_finalize_is_called_with_the_fault_if_there_was_one(states: dict[str, Json], fault: str | None) -> None:
+    payload = filled(states["Finalize"]["Arguments"]["Payload"], {}, job_id="j", fault=fault)
+    assert parse(FinalizeCall, payload) == FinalizeCall(job_id="j", fault=fault)
+
+
+# ---- Waits and choices -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("plan", "waits"), [([20, 10, 5], [20, 10, 5, 5, 5]), ([7], [7, 7, 7])])
+def test_wait_walks_the_plan_and_repeats_its_last(states: dict[str, Json], plan: list[int], waits: list[int]) -> None:
+    polls, found = 0, []
+    for _ in waits:
+        found.append(filled(states["Wait"]["Seconds"], {}, plan=plan, polls=polls))
+        polls = filled(states["Wait"]["Assign"], {}, polls=polls)["polls"]
+    assert found == waits
+    assert polls == len(waits)
+
+
+def test_hold_waits_as_long_as_it_was_told(states: dict[str, Json]) -> None:
+    assert filled(states["Hold"]["Seconds"], {}, hold_seconds=42) == 42
+    assert states["Hold"]["Next"] == "Submit"
+
+
+AFTER_KNOWN = {
+    "new": ("Submit", "Hold"),
+    State.ACCEPTED: ("Submit", "Hold"),
+    State.SUBMITTING: ("Submit", "Hold"),
+    State.WAITING: ("Wait", "Wait"),
+    State.DECIDED: ("Finalize", "Finalize"),
+    State.ENDED: ("Finalize", "Finalize"),
+}
+
+
+@pytest.mark.parametrize("word", ["new", *State])
+def test_known_leads_every_state_where_it_belongs(states: dict[str, Json], word: str) -> None:
+    at_once, held = AFTER_KNOWN[word]
+    assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_seconds=0) == at_once
+    assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_seconds=10) == held
+
+
+@pytest.mark.parametrize("word", [*TaskState, "in_a_word_nobody_knows"])
+def test_seen_ends_the_waiting_only_for_an_end(states: dict[str, Json], word: str) -> None:
+    expected = "Finalize" if word in (TaskState.DONE, TaskState.FAILED) else "Wait"
+    assert chosen(states["Seen"], {"input": {"state": str(word)}}) == expected
+
+
+@pytest.mark.parametrize("outcome", [*Outcome])
+def test_outcome_ends_the_execution_as_the_job_ended(states: dict[str, Json], outcome: Outcome) -> None:
+    told = Announcement(
+        id="1",
+        job_id="j",
+        outcome=outcome,
+        message="why",
+        preset=None,
+        model=None,
+        source=None,
+        result=StoredObject(bucket="results", key="results/j/result.json"),
+        pictures=(),
+    ).model_dump(mode="json")
+    output = filled(states["Finalize"]["Output"], {"result": {"Payload": told}})
+    assert output == told
+    end = chosen(states["Outcome"], {"input": output})
+    assert end == ("Done" if outcome.succeeded else "Failed")
+    failed = {field: filled(states["Failed"][field], {"input": output}) for field in ("Error", "Cause")}
+    assert failed == {"Error": outcome.value, "Cause": "why"}
+
+
+def test_an_unknown_outcome_is_no_success(states: dict[str, Json]) -> None:
+    assert chosen(states["Outcome"], {"input": {"outcome": "expired"}}) == "Failed"

@@ -1,0 +1,192 @@
+"""Parameters, outputs, environment variables and deployments fit each other and the code that reads them."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from aws_lambda_powertools.shared import constants
+from hypothesis import given, seed
+from hypothesis import strategies as st
+
+from bucketbrush.settings import FinalizeSettings, FunctionSettings, StatusSettings, SubmitSettings, read_settings
+from tests.template.stack import Json, Resources, Values, is_allowed, load, overrides, samconfig, strings
+
+SETTINGS = {"SubmitFunction": SubmitSettings, "StatusFunction": StatusSettings, "FinalizeFunction": FinalizeSettings}
+PARAMETERS: dict[str, Json] = load()["Parameters"]
+NUMBERS = [name for name, parameter in PARAMETERS.items() if parameter["Type"] == "Number"]
+DEPLOYMENTS = samconfig()
+
+
+def settings(template: Json, resources: Resources, function: str, given: dict[str, str]) -> FunctionSettings:
+    """The settings that a function reads in a deployment with these parameters."""
+    variables = resources.properties(function)["Environment"]["Variables"]
+    values = Values.deployed(template, given)
+    return read_settings(SETTINGS[function], {name: values.resolve(value) for name, value in variables.items()})
+
+
+# ---- Parameters and outputs ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", PARAMETERS)
+def test_every_parameter_says_what_it_is_and_what_it_takes(name: str) -> None:
+    parameter = PARAMETERS[name]
+    assert len(parameter["Description"]) > 20
+    bounded = {"AllowedPattern", "AllowedValues", "MinValue", "MaxValue"} & set(parameter)
+    assert bounded or parameter["Type"] == "CommaDelimitedList"
+    assert "ConstraintDescription" in parameter or "AllowedPattern" not in parameter, "a pattern explains nothing"
+    assert is_allowed(parameter, str(parameter["Default"]))
+
+
+def test_every_parameter_is_used(template: Json) -> None:
+    """A reference is one string of its own, or stands in a Sub."""
+    text = list(strings({key: value for key, value in template.items() if key not in ("Parameters", "Metadata")}))
+    used = {*text, *(name for line in text for name in re.findall(r"\$\{(\w+)\}", line))}
+    assert set(PARAMETERS) - used == set()
+
+
+def test_every_parameter_stands_in_one_group(template: Json) -> None:
+    interface = template["Metadata"]["AWS::CloudFormation::Interface"]
+    grouped = [name for group in interface["ParameterGroups"] for name in group["Parameters"]]
+    assert sorted(grouped) == sorted(PARAMETERS)
+    assert set(interface["ParameterLabels"]) <= set(PARAMETERS)
+    assert all(group["Label"]["default"] for group in interface["ParameterGroups"])
+
+
+def test_every_output_is_described(template: Json) -> None:
+    for name, output in template["Outputs"].items():
+        assert len(output["Description"]) > 10, name
+
+
+def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
+    assert PARAMETERS["Architecture"]["Default"] == "arm64"
+    assert PARAMETERS["PythonRuntime"]["Default"] == "python3.13"
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        (
+            "ApiBaseUrl",
+            ["https://toapis.cn", "https://toapis.com/v1/", "http://127.0.0.1:8080/v1", "http://localhost:1"],
+            ["", "toapis.com", "http://toapis.com", "https://toapis.com/v2", "https://a b", "https://x?key=1"],
+        ),
+        (
+            "ApiKeySecretArn",
+            ["", "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:team/key-AbCdEf"],
+            ["sk-123", "my-secret", "arn:aws:s3:::bucket"],
+        ),
+        ("NotificationEmail", ["", "a.b@example.org"], ["a", "a@b", "a b@c.de", "a@b.c, d@e.f"]),
+        ("PythonRuntime", ["python3.11", "python3.14"], ["python3.9", "python3.10", "nodejs22.x", "python3.131"]),
+        ("Architecture", ["x86_64"], ["arm", "aarch64"]),
+        ("MaximumConcurrency", ["2", "1000"], ["1", "1001"]),
+        ("KeepDays", ["400"], ["399", "3651"]),
+        ("LogRetentionDays", ["1"], ["0", "31"]),
+    ],
+)
+def test_a_parameter_takes_what_it_should(name: str, good: list[str], bad: list[str]) -> None:
+    assert [value for value in good if not is_allowed(PARAMETERS[name], value)] == []
+    assert [value for value in bad if is_allowed(PARAMETERS[name], value)] == []
+
+
+# ---- Environment -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+def test_a_function_gets_the_variables_that_it_reads_and_no_others(resources: Resources, function: str) -> None:
+    variables = set(resources.properties(function)["Environment"]["Variables"])
+    powertools = {name for name in variables if name.startswith("POWERTOOLS_")}
+    assert variables - powertools == {name.upper() for name in SETTINGS[function].model_fields}
+    known = {value for value in vars(constants).values() if isinstance(value, str)}
+    assert powertools <= known, "powertools reads no such variable"
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_settings_take_every_deployment(template: Json, resources: Resources, function: str, deployment: str) -> None:
+    chosen = overrides(DEPLOYMENTS[deployment])
+    read = settings(template, resources, function, chosen)
+    assert read.keep_days == int(PARAMETERS["KeepDays"]["Default"])
+    if isinstance(read, SubmitSettings):
+        plan = chosen.get("PollPlanSeconds", PARAMETERS["PollPlanSeconds"]["Default"])
+        assert read.poll_plan_seconds == tuple(map(int, plan.split(",")))
+        assert read.jobs_machine_arn == (
+            "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:<AWS::StackName>-jobs"
+        )
+
+
+@pytest.mark.parametrize("function", SETTINGS)
+@pytest.mark.parametrize("bound", ["MinValue", "MaxValue"])
+def test_settings_take_the_bounds_of_every_number(
+    template: Json, resources: Resources, function: str, bound: str
+) -> None:
+    extreme = {name: str(PARAMETERS[name].get(bound, PARAMETERS[name]["Default"])) for name in NUMBERS}
+    read = settings(template, resources, function, extreme)
+    assert str(read.provider_timeout_seconds) == extreme["ProviderTimeoutSeconds"]
+
+
+def test_settings_take_every_address_that_the_parameter_takes(template: Json, resources: Resources) -> None:
+    ascii_only = st.characters(codec="ascii")
+    addresses = st.from_regex(PARAMETERS["ApiBaseUrl"]["AllowedPattern"], fullmatch=True, alphabet=ascii_only)
+
+    @seed(1)
+    @given(addresses)
+    def check(address: str) -> None:
+        assert settings(template, resources, "StatusFunction", {"ApiBaseUrl": address}).api_base_url == address
+
+    check()
+
+
+def test_an_existing_secret_takes_the_place_of_a_new_one(template: Json, resources: Resources) -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key-AbCdEf"
+    assert settings(template, resources, "StatusFunction", {}).api_key_secret_arn == "<ApiKeySecret>"
+    assert settings(template, resources, "StatusFunction", {"ApiKeySecretArn": arn}).api_key_secret_arn == arn
+    for role in ("SubmitRole", "StatusRole", "FinalizeRole"):
+        (read,) = [item for item in resources.statements(role) if item["Action"] == "secretsmanager:GetSecretValue"]
+        assert Values.deployed(template, {"ApiKeySecretArn": arn}).resolve(read["Resource"]) == arn
+        assert Values.deployed(template, {}).resolve(read["Resource"]) == "<ApiKeySecret>"
+    assert template["Resources"]["ApiKeySecret"]["Condition"] == "CreateSecret"
+
+
+def test_the_provider_is_given_up_before_the_function_is_killed(resources: Resources) -> None:
+    for function in ("SubmitFunction", "StatusFunction"):
+        assert PARAMETERS["ProviderTimeoutSeconds"]["MaxValue"] < resources.properties(function)["Timeout"]
+
+
+# ---- Deployments -----------------------------------------------------------------------------------------------------
+
+
+def test_there_is_a_deployment_for_each_purpose() -> None:
+    assert set(DEPLOYMENTS) == {"default", "prod", "local"}
+    names = [deployment["global"]["parameters"]["stack_name"] for deployment in DEPLOYMENTS.values()]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS)
+def test_a_deployment_sets_parameters_that_exist_to_values_they_take(deployment: str) -> None:
+    for name, value in overrides(DEPLOYMENTS[deployment]).items():
+        assert is_allowed(PARAMETERS[name], value), name
+
+
+@pytest.mark.parametrize("deployment", ["default", "prod"])
+def test_a_deployment_to_aws_waits_for_a_yes_and_keeps_the_visibility(deployment: str) -> None:
+    assert DEPLOYMENTS[deployment]["deploy"]["parameters"]["confirm_changeset"] is True
+    assert "SubmitVisibilitySeconds" not in overrides(DEPLOYMENTS[deployment])
+
+
+def test_deployments_hold_no_secret() -> None:
+    known = {"stack_name", "lint", "cached", "parallel", "resolve_s3", "s3_prefix", "capabilities", "confirm_changeset"}
+    known |= {"fail_on_empty_changeset", "parameter_overrides"}
+    for deployment in DEPLOYMENTS.values():
+        for command in deployment.values():
+            assert set(command["parameters"]) <= known
+        text = " ".join(strings(deployment))
+        assert not re.search(r"(?i)secret|password|token|api_?key|\bsk-|\bAKIA|\d{12}", text)
+
+
+def test_the_simulators_address_is_an_address(template: Json, resources: Resources) -> None:
+    """The launcher adds it to the local deployment."""
+    local: dict[str, Any] = {**overrides(DEPLOYMENTS["local"]), "ApiBaseUrl": "http://127.0.0.1:40123"}
+    assert is_allowed(PARAMETERS["ApiBaseUrl"], local["ApiBaseUrl"])
+    assert settings(template, resources, "SubmitFunction", local).api_base_url == "http://127.0.0.1:40123"

@@ -1,0 +1,64 @@
+"""The error tree is public: its names, its advice, and the picture of it."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from bucketbrush.domain import errors
+from bucketbrush.domain.errors import BucketbrushError, Money, ProviderBusy
+from tests.unit.test_architecture import PACKAGE
+
+CLASSES = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if issubclass(kind, BucketbrushError) and kind is not BucketbrushError
+]
+
+
+@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
+def test_every_error_says_what_to_do(kind: type[BucketbrushError]) -> None:
+    problem = kind("size: found 7.")
+    assert str(problem) == f"size: found 7. {kind.advice}"
+    assert problem.message == "size: found 7."
+    assert kind.advice.endswith(".")
+    assert isinstance(kind.retryable, bool)
+    assert isinstance(kind.money, Money)
+
+
+def test_the_drawn_tree_lists_exactly_the_classes() -> None:
+    drawn = re.findall(r"^\s+(?:\|--|`--) (\w+)", str(errors.__doc__), re.MULTILINE)
+    assert sorted(drawn) == sorted(kind.__name__ for kind in CLASSES)
+
+
+def test_no_error_is_defined_elsewhere() -> None:
+    """A class name is the errorType that the workflow sees, so none may appear that the tree does not list."""
+    outside = [file for file in PACKAGE.rglob("*.py") if file.name != "errors.py"]
+    names = "|".join(["Exception", "BucketbrushError", *(kind.__name__ for kind in CLASSES)])
+    found = [
+        line for file in outside for line in re.findall(rf"^class \w+\((?:{names})\).*", file.read_text(), re.MULTILINE)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("money", "names"),
+    [
+        (Money.UNKNOWN, {"SubmitUnanswered"}),
+        (Money.MOVED, {"TaskUnreadable", "TaskUnfinished", "PictureUnreadable", "ResultUnstored", "ResultUntold"}),
+    ],
+)
+def test_where_money_may_have_moved(money: Money, names: set[str]) -> None:
+    assert {kind.__name__ for kind in CLASSES if kind.money is money} == names
+
+
+def test_only_what_paid_nothing_says_so() -> None:
+    for kind in CLASSES:
+        if re.search(r"[Nn]othing was (sent|paid)|was not paid", kind.advice):
+            assert kind.money is Money.NOT_MOVED
+
+
+def test_busy_knows_its_time() -> None:
+    assert (ProviderBusy("x", 7).retry_after, ProviderBusy("x").retry_after) == (7, None)

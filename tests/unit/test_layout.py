@@ -1,0 +1,87 @@
+"""What a key means and where results go."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bucketbrush.domain import layout
+from bucketbrush.domain.layout import MAX_REFERENCE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("key", "preset"),
+    [
+        ("inbox/cat.png", "default"),
+        ("inbox/poster/cat.png", "poster"),
+        ("inbox/poster/2026/may/cat.png", "poster"),
+        ("inbox/my preset+100%/cat.png", "my preset+100%"),
+        ("inbox/海报/cat.png", "海报"),
+        ("inbox//cat.png", "default"),
+        ("inbox/inbox/cat.png", "inbox"),
+    ],
+)
+def test_the_first_folder_is_the_preset(key: str, preset: str) -> None:
+    assert layout.preset_name(key) == preset
+    assert layout.preset_key(preset) == f"presets/{preset}.json"
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "ignored"),
+    [
+        ("inbox/poster/", 0, True),
+        ("inbox/poster/", 1, False),
+        ("inbox/.DS_Store", 6148, True),
+        ("inbox/poster/._cat.png", 10, True),
+        ("inbox/Thumbs.db", 10, True),
+        ("inbox/THUMBS.DB", 10, True),
+        ("inbox/my thumbs.db", 10, False),
+        ("inbox/cat.png", 0, False),
+        ("inbox/.hidden/cat.png", 10, False),
+        ("inbox/notes.txt", 10, False),
+    ],
+)
+def test_only_litter_is_ignored(key: str, size: int, ignored: bool) -> None:
+    assert layout.is_ignored(key, size) is ignored
+
+
+@pytest.mark.parametrize("suffix", ["png", "PNG", "jpg", "JpG", "jpeg", "JPEG"])
+@pytest.mark.parametrize("size", [1, MAX_REFERENCE_BYTES])
+def test_pictures_are_taken(suffix: str, size: int) -> None:
+    assert layout.drop_problem(f"inbox/cat.{suffix}", size) is None
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "words"),
+    [
+        ("inbox/cat.gif", 9, ["inbox/cat.gif", "the suffix .gif", ".png, .jpg, .jpeg", "any case"]),
+        ("inbox/cat.png.exe", 9, [".exe"]),
+        ("inbox/cat", 9, ["no suffix"]),
+        ("inbox/cat.", 9, ["no suffix"]),
+        ("inbox/cat.png", 0, ["0 bytes", "1 to 50,000,000"]),
+        ("inbox/cat.png", MAX_REFERENCE_BYTES + 1, ["50,000,001 bytes"]),
+    ],
+)
+def test_other_files_are_told_what_is_allowed(key: str, size: int, words: list[str]) -> None:
+    problem = layout.drop_problem(key, size)
+    assert problem is not None
+    assert [word for word in words if word not in problem] == []
+
+
+@given(job_id=st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.sampled_from([".", "..", "a/b", "/"]))
+def test_results_never_leave_their_folder(job_id: str) -> None:
+    key = layout.result_key(job_id, "result.json")
+    root, folder, name = key.split("/")
+    assert (root, name) == ("results", "result.json")
+    assert folder.strip(".")
+
+
+@given(first=st.text("ab./%_", min_size=1), second=st.text("ab./%_", min_size=1))
+def test_two_jobs_never_share_a_folder(first: str, second: str) -> None:
+    folders = {layout.result_key(job_id, "1") for job_id in (first, second)}
+    assert len(folders) == len({first, second})
+
+
+def test_a_job_id_is_its_folder() -> None:
+    assert layout.result_key("cat-0123", "1.png") == "results/cat-0123/1.png"

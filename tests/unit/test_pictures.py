@@ -1,0 +1,68 @@
+"""First and last bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bucketbrush.domain.pictures import HEAD_BYTES, TAIL_BYTES, PictureFormat, describe, is_whole, sniff
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0\0\0\rIHDR" + b"\0" * 4
+PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+JPEG = b"\xff\xd8\xff\xe0\x00\x10JFIF\0"
+
+
+@pytest.mark.parametrize(
+    ("head", "found"),
+    [
+        (PNG, PictureFormat.PNG),
+        (PNG[:8], PictureFormat.PNG),
+        (PNG[:7], None),
+        (JPEG, PictureFormat.JPEG),
+        (b"\xff\xd8", None),
+        (b"", None),
+        (b" " + PNG, None),
+        (b"RIFF\0\0\0\0WEBPVP8 ", None),
+    ],
+)
+def test_sniff(head: bytes, found: PictureFormat | None) -> None:
+    assert sniff(head[:HEAD_BYTES]) is found
+
+
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (b"", "an empty file"),
+        (b"GIF89a", "GIF"),
+        (b"RIFF\0\0\0\0WEBP", "WebP"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\r\n <!DOCTYPE html>", "HTML"),
+        (b'{"error": 1}', "JSON"),
+        (b"PK\x03\x04", "ZIP"),
+        (b"II*\0", "TIFF"),
+        (b"MM\0*", "TIFF"),
+        (b"BM6", "BMP"),
+        (b"\0\0\0\0", "no known picture format"),
+    ],
+)
+def test_describe(head: bytes, words: str) -> None:
+    assert words in describe(head)
+
+
+@pytest.mark.parametrize(
+    ("kind", "tail", "whole"),
+    [
+        (PictureFormat.PNG, PNG_END, True),
+        (PictureFormat.PNG, PNG_END[:-1], False),
+        (PictureFormat.PNG, b"\xff\xd9", False),
+        (PictureFormat.JPEG, b"\0\xff\xd9", True),
+        (PictureFormat.JPEG, b"\xff\xd9\0", False),
+        (PictureFormat.JPEG, b"", False),
+    ],
+)
+def test_is_whole(kind: PictureFormat, tail: bytes, whole: bool) -> None:
+    assert is_whole(kind, tail[-TAIL_BYTES:]) is whole
+
+
+@pytest.mark.parametrize(("kind", "suffix", "mime"), [("PNG", "png", "image/png"), ("JPEG", "jpg", "image/jpeg")])
+def test_formats(kind: str, suffix: str, mime: str) -> None:
+    assert (f"{PictureFormat[kind]}", PictureFormat[kind].content_type) == (suffix, mime)

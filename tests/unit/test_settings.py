@@ -1,0 +1,85 @@
+"""A wrong environment is named, variable by variable."""
+
+from __future__ import annotations
+
+import pytest
+
+from bucketbrush.domain.errors import SettingsInvalid
+from bucketbrush.settings import FinalizeSettings, FunctionSettings, StatusSettings, SubmitSettings, read_settings
+
+SHARED = {
+    "JOBS_TABLE": "jobs",
+    "API_BASE_URL": "https://toapis.com",
+    "API_KEY_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key",
+    "PROVIDER_TIMEOUT_SECONDS": "25",
+    "KEEP_DAYS": "400",
+}
+SUBMIT = {
+    **SHARED,
+    "INBOX_BUCKET": "in",
+    "JOBS_MACHINE_ARN": "arn:machine",
+    "SIGNER_ROLE_ARN": "arn:role",
+    "POLL_PLAN_SECONDS": "20,10,60",
+    "REFUSED_WAIT_SECONDS": "10",
+    "LOOKUP_WAIT_SECONDS": "20",
+    "LOOKUP_SECONDS": "300",
+}
+FINALIZE = {**SHARED, "RESULTS_BUCKET": "out", "TOPIC_ARN": "arn:topic", "EVENT_BUS_NAME": "default"}
+KINDS = [(SubmitSettings, SUBMIT), (StatusSettings, SHARED), (FinalizeSettings, FINALIZE)]
+
+
+@pytest.mark.parametrize(("kind", "environment"), KINDS)
+def test_each_function_reads_its_own(kind: type[FunctionSettings], environment: dict[str, str]) -> None:
+    settings = read_settings(kind, {**environment, "PATH": "/bin", "SOMETHING_ELSE": "x"})
+    assert {name.upper() for name in kind.model_fields} == set(environment)
+    assert (settings.jobs_table, settings.provider_timeout_seconds, settings.keep_days) == ("jobs", 25, 400)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("API_BASE_URL", "http://toapis.com"),
+        ("API_BASE_URL", "http://localhost.evil.example"),
+        ("API_BASE_URL", "http://127.0.0.1.evil.example/v1"),
+        ("API_BASE_URL", "toapis.com"),
+        ("PROVIDER_TIMEOUT_SECONDS", "0"),
+        ("PROVIDER_TIMEOUT_SECONDS", "soon"),
+        ("KEEP_DAYS", "399"),
+        ("POLL_PLAN_SECONDS", ""),
+        ("POLL_PLAN_SECONDS", "20,,10"),
+        ("POLL_PLAN_SECONDS", "20,0"),
+        ("LOOKUP_SECONDS", "1.5"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
+    with pytest.raises(SettingsInvalid, match=f"^{variable}: found ") as caught:
+        read_settings(SubmitSettings, {**SUBMIT, variable: value})
+    assert "Correct the stack's parameters" in str(caught.value)
+
+
+@pytest.mark.parametrize("variable", SUBMIT)
+def test_a_missing_variable_is_named(variable: str) -> None:
+    environment = {name: value for name, value in SUBMIT.items() if name != variable}
+    with pytest.raises(SettingsInvalid, match=rf"^{variable}: not set\. "):
+        read_settings(SubmitSettings, environment)
+
+
+def test_wrong_and_missing_variables_are_named_together_and_the_right_ones_are_not() -> None:
+    environment = {name: value for name, value in SUBMIT.items() if name != "JOBS_TABLE"} | {"KEEP_DAYS": "1"}
+    with pytest.raises(SettingsInvalid) as caught:
+        read_settings(SubmitSettings, environment)
+    named = {variable for variable in SUBMIT if variable in str(caught.value)}
+    assert named == {"JOBS_TABLE", "KEEP_DAYS"}
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://toapis.cn/v1", "http://127.0.0.1:8080", "http://localhost:9/v1", "http://localhost"],
+)
+def test_addresses(address: str) -> None:
+    assert read_settings(StatusSettings, {**SHARED, "API_BASE_URL": address}).api_base_url == address
+
+
+def test_the_plan_is_a_list_of_seconds() -> None:
+    assert read_settings(SubmitSettings, SUBMIT).poll_plan_seconds == (20, 10, 60)
+    assert read_settings(SubmitSettings, {**SUBMIT, "POLL_PLAN_SECONDS": "1"}).poll_plan_seconds == (1,)

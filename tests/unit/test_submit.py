@@ -1,0 +1,339 @@
+"""One object version pays at most once, whatever is delivered how often, and every end is told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bucketbrush.domain.errors import (
+    ApiKeyMissing,
+    JobBusy,
+    ProviderBusy,
+    ProviderRefused,
+    ProviderUnreachable,
+    SubmitUnanswered,
+    TaskUnreadable,
+)
+from bucketbrush.domain.jobs import Job, Outcome, State, dropped_job_id
+from bucketbrush.submit import Order
+from tests.unit.fakes import API_KEY, INBOX, LEASE_SECONDS, LINK, PNG, PROMPT, SUBMIT_SETTINGS, task
+
+if TYPE_CHECKING:
+    import io
+
+    from bucketbrush.intake import Drop
+    from tests.unit.fakes import World
+
+
+def order(drop: Drop) -> Order:
+    return Order(dropped_job_id(drop.source, drop.sequencer), source=drop.source)
+
+
+def submit(world: World, order: Order) -> Job:
+    return world.submit(order, world.invocation())
+
+
+def direct(world: World, document: Any, job_id: str = "direct-1") -> Job:
+    """As the workflow calls for a caller's job document."""
+    return submit(world, Order(job_id, document=document))
+
+
+def left_submitting(world: World, drop: Drop) -> None:
+    """The answer to the POST is lost."""
+    world.api.submits = [SubmitUnanswered("submit: lost.")]
+    assert submit(world, order(drop)).state is State.SUBMITTING
+
+
+def test_a_drop_becomes_one_paid_task(world: World) -> None:
+    drop = world.drop("inbox/poster/Cat.JPG")
+    world.preset("poster", n=2)
+    job = submit(world, order(drop))
+    assert world.api.bodies == [
+        {
+            "model": "gpt-image-2-vip",
+            "prompt": PROMPT,
+            "size": "1:1",
+            "resolution": "1k",
+            "quality": "medium",
+            "n": 2,
+            "response_format": "url",
+            "reference_images": [LINK],
+            "client_business_id": job.job_id,
+        }
+    ]
+    assert world.presigner.links == [drop.source]
+    row = world.row(drop)
+    assert row == job
+    assert (row.state, row.task_id, row.plan, row.submitted_at) == (State.WAITING, "tsk_1", (20, 10), 1000)
+    assert (row.preset, row.source, row.references) == ("poster", drop.source, (drop.source,))
+    assert (row.owner, row.lease_until) == ("", 0)
+
+
+def test_five_deliveries_pay_once(world: World) -> None:
+    drop = world.drop()
+    jobs = [submit(world, order(drop)) for _ in range(5)]
+    assert len(world.api.bodies) == 1
+    assert {job.task_id for job in jobs} == {"tsk_1"}
+
+
+def test_the_row_says_submitting_while_the_request_is_under_way(world: World) -> None:
+    drop = world.drop()
+    seen: list[Job] = []
+    world.api.during_submit = lambda: seen.append(world.row(drop))
+    submit(world, order(drop))
+    assert [(row.state, row.submitting_at, row.recipe is not None) for row in seen] == [(State.SUBMITTING, 1000, True)]
+
+
+def test_a_live_lease_keeps_others_out_and_an_expired_one_does_not(world: World) -> None:
+    drop = world.drop()
+    holder = world.invocation()
+    world.ledger.create(
+        Job(
+            job_id=order(drop).job_id,
+            state=State.ACCEPTED,
+            created_at=1000,
+            source=drop.source,
+            owner=holder.id,
+            lease_until=holder.lease_until,
+        )
+    )
+    world.time += LEASE_SECONDS - 1
+    with pytest.raises(JobBusy, match="1 s more"):
+        submit(world, order(drop))
+    assert world.row(drop).owner == holder.id
+    world.time += 1
+    assert submit(world, order(drop)).state is State.WAITING
+    assert len(world.api.bodies) == 1
+
+
+def test_two_that_see_the_same_free_row_do_not_both_go_on(world: World) -> None:
+    drop = world.drop()
+    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    submit(world, order(drop))
+
+    def another() -> None:
+        with pytest.raises(JobBusy):
+            submit(world, order(drop))
+
+    world.api.during_submit = another
+    assert submit(world, order(drop)).state is State.WAITING
+    assert len(world.api.bodies) == 2
+
+
+def test_a_killed_submit_is_looked_up_and_never_sent_again(world: World) -> None:
+    drop = world.drop()
+    world.api.during_submit = _killed
+    with pytest.raises(KeyboardInterrupt):
+        submit(world, order(drop))
+    assert world.row(drop).state is State.SUBMITTING
+    with pytest.raises(JobBusy):
+        submit(world, order(drop))
+    world.time += LEASE_SECONDS
+    world.api.found = task()
+    assert submit(world, order(drop)).state is State.WAITING
+    assert (len(world.api.bodies), world.api.finds) == (1, [order(drop).job_id])
+
+
+def _killed() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_lost_answer_is_looked_up_until_found(world: World) -> None:
+    drop = world.drop()
+    left_submitting(world, drop)
+    world.time += SUBMIT_SETTINGS.lookup_seconds - 1
+    held = submit(world, order(drop))
+    assert (held.state, held.hold_seconds) == (State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds)
+    world.api.found = TaskUnreadable("status: HTTP 500.")
+    assert submit(world, order(drop)).state is State.SUBMITTING
+    world.api.found = task()
+    found = submit(world, order(drop))
+    assert (found.state, found.task_id, found.hold_seconds) == (State.WAITING, "tsk_1", None)
+    assert len(world.api.bodies) == 1
+
+
+def test_a_lost_answer_that_nobody_finds_is_unknown(world: World) -> None:
+    drop = world.drop()
+    left_submitting(world, drop)
+    world.time += SUBMIT_SETTINGS.lookup_seconds
+    job = submit(world, order(drop))
+    assert job.state is State.DECIDED
+    assert job.verdict is not None
+    assert job.verdict.outcome is Outcome.UNKNOWN
+    assert "300 s later" in job.verdict.message
+    assert (len(world.api.bodies), world.api.finds) == (1, [order(drop).job_id])
+
+
+@pytest.mark.parametrize("problem", [TaskUnreadable("status: HTTP 500."), ApiKeyMissing("secret: none.")])
+def test_not_being_able_to_look_is_not_finding_nothing(world: World, problem: Exception) -> None:
+    drop = world.drop()
+    left_submitting(world, drop)
+    world.time += SUBMIT_SETTINGS.lookup_seconds * 10
+    if isinstance(problem, ApiKeyMissing):
+        world.no_key = problem
+    world.api.found = problem
+    assert submit(world, order(drop)).state is State.SUBMITTING
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "hold"),
+    [
+        (ProviderBusy("429", 7), State.ACCEPTED, 7),
+        (ProviderBusy("429"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
+        (ProviderUnreachable("refused"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
+        (SubmitUnanswered("lost"), State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds),
+    ],
+)
+def test_what_is_not_an_end_waits(world: World, answer: Exception, state: State, hold: int) -> None:
+    drop = world.drop()
+    world.api.submits = [answer]
+    job = submit(world, order(drop))
+    assert (job.state, job.hold_seconds, job.owner, job.lease_until) == (state, hold, "", 0)
+    assert world.row(drop) == job
+
+
+def test_a_refusal_for_now_is_sent_again_with_the_same_recipe_and_a_new_link(world: World) -> None:
+    drop = world.drop()
+    world.api.submits = [ProviderBusy("429"), "tsk_2"]
+    submit(world, order(drop))
+    world.preset(prompt="another one by now")
+    world.time += 5
+    job = submit(world, Order(order(drop).job_id, document={"job_id": "as the workflow sends it"}))
+    assert (job.state, job.task_id, job.submitting_at, job.hold_seconds) == (State.WAITING, "tsk_2", 1005, None)
+    assert world.api.bodies[0] == world.api.bodies[1]
+    assert len(world.presigner.links) == 2
+
+
+def test_a_clear_no_is_an_end(world: World) -> None:
+    drop = world.drop()
+    world.api.submits = [ProviderRefused("submit: HTTP 402, insufficient_quota.")]
+    job = submit(world, order(drop))
+    assert job.state is State.DECIDED
+    assert job.verdict is not None
+    assert job.verdict.outcome is Outcome.FAILED
+    assert "402" in job.verdict.message
+    assert "Nothing was paid" in job.verdict.message
+    submit(world, order(drop))
+    assert len(world.api.bodies) == 1
+
+
+def rejection(world: World, job: Job) -> str:
+    assert (job.state, world.api.bodies, job.owner) == (State.DECIDED, [], "")
+    assert job.verdict is not None
+    assert job.verdict.outcome is Outcome.REJECTED
+    return job.verdict.message
+
+
+@pytest.mark.parametrize(
+    ("key", "content", "preset", "words"),
+    [
+        ("inbox/cat.gif", b"GIF89a", {}, ["inbox/cat.gif", ".gif", ".png, .jpg, .jpeg"]),
+        ("inbox/cat.png", b"", {}, ["0 bytes", "1 to 50,000,000"]),
+        ("inbox/cat.png", b"<html>", {}, [f"s3://{INBOX}/inbox/cat.png", "markup", "PNG or JPEG"]),
+        ("inbox/art/cat.png", PNG, {}, ["preset art", f"no object s3://{INBOX}/presets/art.json", '"model"']),
+        ("inbox/cat.png", PNG, {"n": 11}, ["presets/default.json: n: found 11", "1 to 10"]),
+        ("inbox/cat.png", PNG, {"model": "gpt-5"}, ['model: found "gpt-5"', "gpt-image-2-vip"]),
+        ("inbox/cat.png", PNG, {"references": []}, ['the field "references"']),
+    ],
+)
+def test_a_wrong_drop_is_rejected_with_what_is_allowed(
+    world: World, key: str, content: bytes, preset: dict[str, Any], words: list[str]
+) -> None:
+    world.preset(**preset)
+    message = rejection(world, submit(world, order(world.drop(key, content))))
+    assert [word for word in words if word not in message] == []
+    assert PROMPT not in message
+
+
+def test_a_preset_that_is_no_json_is_rejected(world: World) -> None:
+    world.inbox.put("presets/default.json", b"{prompt: 1}")
+    assert "no JSON at line 1, column 2" in rejection(world, submit(world, order(world.drop())))
+
+
+def test_a_version_that_was_deleted_is_rejected(world: World) -> None:
+    drop = world.drop()
+    del world.inbox.versions["inbox/cat.png"]
+    assert "deleted" in rejection(world, submit(world, order(drop)))
+
+
+def test_without_a_key_nothing_is_sent(world: World) -> None:
+    world.no_key = ApiKeyMissing("secret arn:secret: found no value.")
+    message = rejection(world, submit(world, order(world.drop())))
+    assert "arn:secret" in message
+    assert "put-secret-value" in message
+
+
+def test_a_caller_may_bring_a_document(world: World) -> None:
+    first, second = world.drop("inbox/a.png"), world.drop("inbox/b.png")
+    document = {
+        "model": "gpt-image-1.5-official",
+        "prompt": PROMPT,
+        "references": ["inbox/b.png", f"s3://{INBOX}/inbox/a.png"],
+    }
+    job = direct(world, document)
+    assert (job.state, job.source, job.preset) == (State.WAITING, None, None)
+    assert job.references == (second.source, first.source)
+    assert world.api.bodies[0]["image_urls"] == [LINK, LINK]
+
+
+def test_text_alone_needs_no_reference(world: World) -> None:
+    direct(world, {"model": "gpt-image-2-vip", "prompt": PROMPT})
+    assert "reference_images" not in world.api.bodies[0]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({}, "execution input: model: found no such field"),
+        (None, "execution input: model: found no such field"),
+        ([1, 2], "execution input: found a list of 2; allowed: a JSON object"),
+        ("text", 'execution input: found "text"; allowed: a JSON object'),
+        ({"model": "gpt-image-2-vip", "prompt": PROMPT, "references": ["inbox/no.png"]}, "no object s3://"),
+        ({"model": "gpt-image-2-vip", "prompt": PROMPT, "references": ["inbox/a.txt"]}, "the suffix .txt"),
+        ({"model": "gpt-image-2-vip", "prompt": PROMPT, "references": 0}, "references: found 0"),
+    ],
+)
+def test_a_wrong_document_is_rejected(world: World, document: Any, words: str) -> None:
+    world.drop("inbox/a.txt")
+    assert words in rejection(world, direct(world, document))
+
+
+@pytest.mark.parametrize("name", ["Upper", "a_b", "a" * 65, "猫"])
+def test_an_execution_name_that_is_no_job_id_is_rejected(world: World, name: str) -> None:
+    document = {"model": "gpt-image-2-vip", "prompt": PROMPT}
+    assert "a-z, 0-9 and -" in rejection(world, direct(world, document, name))
+
+
+def test_a_fault_frees_the_lease_so_that_the_next_try_begins_at_once(world: World) -> None:
+    drop = world.drop()
+    world.no_key = RuntimeError("the secret service is down")
+    with pytest.raises(RuntimeError):
+        submit(world, order(drop))
+    assert (world.row(drop).state, world.row(drop).owner, world.row(drop).lease_until) == (State.ACCEPTED, "", 0)
+    world.no_key = None
+    assert submit(world, order(drop)).state is State.WAITING
+
+
+def test_a_fault_of_a_late_invocation_does_not_free_the_lease_of_another(world: World) -> None:
+    drop = world.drop()
+
+    def taken_over() -> None:
+        world.ledger.rows[order(drop).job_id] = world.row(drop).model_copy(update={"owner": "other"})
+
+    world.api.during_submit = taken_over
+    with pytest.raises(JobBusy):
+        submit(world, order(drop))
+    assert world.row(drop).owner == "other"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["tsk_1", ProviderBusy("429"), ProviderRefused("402"), SubmitUnanswered("lost"), ProviderUnreachable("refused")],
+)
+def test_logs_hold_no_secret(world: World, logs: io.StringIO, answer: Any) -> None:
+    world.api.submits = [answer]
+    world.intake(world.drop(), world.invocation())
+    text = logs.getvalue()
+    assert "cat-" in text
+    assert [secret for secret in (API_KEY, LINK, "X-Amz", PROMPT) if secret in text] == []
