@@ -26,7 +26,7 @@ setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready
 	@touch $@
 
 demo: setup ## run the whole pipeline here, offline; your own pictures: make demo FILES="a.jpg b.png" PROMPT="..." MODEL=...
-	@$(PY) -m local.demo $${PROMPT:+--prompt="$$PROMPT"} $${MODEL:+--model="$$MODEL"} -- $$FILES
+	@$(PY) -m local.demo $${PROMPT:+--prompt="$$PROMPT"} $${MODEL:+--model="$$MODEL"} -- $(FILES)
 
 local: setup ## keep the stack running here and print how to use it
 	@$(PY) -m local.serve
