@@ -76,7 +76,7 @@ def running_stack(
                 ROOT / "template.yaml",
                 STACK_NAME,
                 {**_parameters(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
-                build_dir=_BUILD / "build",
+                build_dir=_BUILD / f"{_python()}-{_architecture()}" / "build",
                 environ=_layer_target(),
             )
         engine.client("secretsmanager").put_secret_value(

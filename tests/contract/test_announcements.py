@@ -35,13 +35,12 @@ def announcement(outcome: Outcome = Outcome.COMPLETED, **fields: Any) -> Announc
 
 @pytest.fixture
 def heard(topic: str) -> tuple[str, str, Announcements]:
-    """Queues that hear the topic and the bus, and the adapter."""
-    topic_queue, bus_queue, bus, rule = queue(), queue(), name("bus"), name("rule")
+    """Queues that hear the topic and the default bus, and the adapter."""
+    topic_queue, bus_queue, rule = queue(), queue(), name("rule")
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue[1])
-    client("events").create_event_bus(Name=bus)
-    client("events").put_rule(Name=rule, EventBusName=bus, EventPattern=json.dumps({"source": ["bucketbrush"]}))
-    client("events").put_targets(Rule=rule, EventBusName=bus, Targets=[{"Id": "q", "Arn": bus_queue[1]}])
-    return topic_queue[0], bus_queue[0], Announcements(client("sns"), topic, client("events"), bus)
+    client("events").put_rule(Name=rule, EventPattern=json.dumps({"source": ["bucketbrush"]}))
+    client("events").put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": bus_queue[1]}])
+    return topic_queue[0], bus_queue[0], Announcements(client("sns"), topic, client("events"))
 
 
 @pytest.mark.parametrize(
@@ -76,6 +75,15 @@ def test_what_is_not_known_is_no_attribute(heard: tuple[str, str, Announcements]
     assert len(note["Subject"]) < 100  # SNS API reference, "Publish"
 
 
+def test_odd_letters_of_a_key_do_not_stop_the_message(heard: tuple[str, str, Announcements]) -> None:
+    """SNS API reference, "Publish": a subject is ASCII without control characters."""
+    topic_queue, _, announcements = heard
+    announcements.tell(announcement(job_id="猫\n1", preset="a\x00b"))
+    note = message(topic_queue)
+    assert note["Subject"] == "Bucketbrush completed: ??1"
+    assert note["MessageAttributes"]["preset"]["Value"] == "a?b"
+
+
 class FullBus:
     """An event bus that takes the request and refuses the event."""
 
@@ -84,5 +92,5 @@ class FullBus:
 
 
 def test_a_refused_event_is_a_fault(topic: str) -> None:
-    with pytest.raises(ResultUntold, match="event bus default: ThrottlingException"):
-        Announcements(client("sns"), topic, FullBus(), "default").tell(announcement())  # type: ignore[arg-type]
+    with pytest.raises(ResultUntold, match="event bus: ThrottlingException"):
+        Announcements(client("sns"), topic, FullBus()).tell(announcement())  # type: ignore[arg-type]

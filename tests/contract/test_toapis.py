@@ -109,6 +109,9 @@ UNANSWERED, REFUSED, BUSY = SubmitUnanswered, ProviderRefused, ProviderBusy
         (Answer(429, error("rate_limit_exceeded")), BUSY, "rate_limit_exceeded"),
         (Answer(429, HTML), BUSY, "HTTP 429"),
         (Answer(408, error()), UNANSWERED, "HTTP 408"),
+        (Answer(409, error("duplicate")), UNANSWERED, "HTTP 409"),
+        (Answer(425, error()), UNANSWERED, "HTTP 425"),
+        (Answer(499, HTML), UNANSWERED, "HTTP 499"),
         (Answer(400, error("invalid_request", "size is wrong")), REFUSED, "invalid_request: size is wrong"),
         (Answer(400, error(400, "size is wrong")), REFUSED, "400: size is wrong"),
         (Answer(400, {"code": "quota_not_enough", "message": "no money"}), REFUSED, "quota_not_enough: no money"),
@@ -287,6 +290,14 @@ def test_what_is_no_status_is_neither_a_task_nor_none(script: Scripted, api: ToA
         with pytest.raises(TaskUnreadable):
             look("tsk_1")
     assert len(script.asked) == 2
+
+
+def test_an_unreadable_status_says_nothing_of_the_prompt(script: Scripted, api: ToApis) -> None:
+    """Who asks for the status does not know the prompt, so nothing of the provider's text may come through."""
+    script.answer = Answer(500, error("internal_error", "could not paint a secret garden"))
+    with pytest.raises(TaskUnreadable, match=r"status: HTTP 500, internal_error\.") as caught:
+        api.read("tsk_1")
+    assert "garden" not in str(caught.value)
 
 
 def fetch(api: ToApis, url: str) -> tuple[bytes, int | None]:

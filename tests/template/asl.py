@@ -141,7 +141,8 @@ def _items(state: Definition, field: str) -> Iterator[tuple[str, Definition]]:
 
 
 def _retrier(where: str, retrier: Definition) -> Iterator[_Fault]:
-    yield from _shape(where, retrier, _RETRIER, {"ErrorEquals", "MaxDelaySeconds", "JitterStrategy"})
+    delays = {"MaxDelaySeconds", "JitterStrategy"} if retrier.get("MaxAttempts") != 0 else set()
+    yield from _shape(where, retrier, _RETRIER, {"ErrorEquals", *delays})
     if retrier.get("JitterStrategy", "FULL") != "FULL":
         yield f"{where}.JitterStrategy", f"found {retrier['JitterStrategy']}; must be FULL"
     for field, least in _LEAST.items():

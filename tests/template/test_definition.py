@@ -131,13 +131,29 @@ def test_own_errors_are_retried_as_their_classes_say(states: dict[str, Json]) ->
     assert seen == {"EventUnreadable", "SettingsInvalid", "JobBusy"}
 
 
-def test_submit_and_status_are_caught_and_finalize_is_not(states: dict[str, Json]) -> None:
-    for name in ("Submit", "Status"):
-        *_, last = states[name]["Catch"]
-        assert last["ErrorEquals"] == ["States.ALL"]
-        assert last["Next"] == "Finalize"
-        assert filled(last["Assign"], {"errorOutput": {"Error": "JobBusy", "Cause": "..."}}) == {"fault": "JobBusy"}
+def test_a_failed_submit_is_finalized_with_its_fault(states: dict[str, Json]) -> None:
+    (caught,) = states["Submit"]["Catch"]
+    assert (caught["ErrorEquals"], caught["Next"]) == (["States.ALL"], "Finalize")
+    assert filled(caught["Assign"], {"errorOutput": {"Error": "JobBusy", "Cause": "..."}}) == {"fault": "JobBusy"}
+
+
+def test_a_failed_look_is_only_a_missed_look(states: dict[str, Json]) -> None:
+    assert states["Status"]["Catch"] == [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}]
+
+
+def test_finalize_is_never_caught_so_that_a_redrive_runs_it_again(states: dict[str, Json]) -> None:
     assert "Catch" not in states["Finalize"]
+
+
+def test_the_default_waits_fit_the_history_of_an_execution(template: Json, definition: Json) -> None:
+    """Step Functions quotas: 25,000 events; a round of Wait, Status and Seen takes nine."""
+    last = int(template["Parameters"]["PollPlanSeconds"]["Default"].split(",")[-1])
+    assert definition["TimeoutSeconds"] / last * 9 < 25_000
+
+
+def test_a_killed_submit_is_delivered_again_while_it_is_still_looked_up(template: Json) -> None:
+    defaults = {name: template["Parameters"][name]["Default"] for name in ("LookupSeconds", "SubmitVisibilitySeconds")}
+    assert defaults["LookupSeconds"] > 2 * defaults["SubmitVisibilitySeconds"]
 
 
 def test_a_busy_job_is_waited_for_longer_than_a_lease(states: dict[str, Json], resources: Resources) -> None:

@@ -48,7 +48,7 @@ SUBMIT_SETTINGS = SubmitSettings(
     lookup_wait_seconds=20,
     lookup_seconds=300,
 )
-FINALIZE_SETTINGS = FinalizeSettings(**_SHARED, results_bucket="results-bucket", topic_arn="arn:t", event_bus_name="b")
+FINALIZE_SETTINGS = FinalizeSettings(**_SHARED, results_bucket="results-bucket", topic_arn="arn:t")
 
 
 class FakeLedger:

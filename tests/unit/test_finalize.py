@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush.adapters.toapis import TaskState
-from bucketbrush.domain.errors import JobBusy, PictureUnreadable, ResultUnstored, TaskUnfinished, TaskUnreadable
+from bucketbrush.domain.errors import (
+    ApiKeyMissing,
+    JobBusy,
+    PictureUnreadable,
+    ResultUnstored,
+    TaskUnfinished,
+    TaskUnreadable,
+)
 from bucketbrush.domain.jobs import Job, Outcome, State, Verdict
 from tests.unit.fakes import PNG, PROMPT, task
 
@@ -108,6 +115,25 @@ def test_a_fault_before_there_is_a_task(world: World, row: Job | None, outcome: 
     assert "Lambda.Unknown" in told.message
     assert words in told.message
     assert world.ledger.rows["cat-1"].state is State.ENDED
+
+
+def test_a_lost_submit_gets_a_last_look_before_it_is_unknown(world: World) -> None:
+    world.ledger.create(ROW.model_copy(update={"state": State.SUBMITTING, "task_id": None, "submitting_at": 990}))
+    world.api.found = task()
+    world.api.task = task(TaskState.FAILED)
+    told = world.finalize("cat-1", "Lambda.Unknown")
+    assert (told.outcome, world.api.finds) == (Outcome.FAILED, ["cat-1"])
+    assert world.ledger.rows["cat-1"].task_id == "tsk_1"
+
+
+@pytest.mark.parametrize("problem", [TaskUnreadable("status: HTTP 500."), ApiKeyMissing("secret: none.")])
+def test_not_being_able_to_look_is_not_unknown(world: World, problem: Exception) -> None:
+    row = ROW.model_copy(update={"state": State.SUBMITTING, "task_id": None})
+    world.ledger.create(row)
+    world.api.found = problem
+    with pytest.raises(type(problem)):
+        world.finalize("cat-1", "Lambda.Unknown")
+    assert (world.ledger.rows["cat-1"], world.results.writes) == (row, [])
 
 
 def test_a_fault_of_the_status_loop_does_not_lose_the_task(world: World) -> None:

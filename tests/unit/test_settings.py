@@ -24,7 +24,7 @@ SUBMIT = {
     "LOOKUP_WAIT_SECONDS": "20",
     "LOOKUP_SECONDS": "300",
 }
-FINALIZE = {**SHARED, "RESULTS_BUCKET": "out", "TOPIC_ARN": "arn:topic", "EVENT_BUS_NAME": "default"}
+FINALIZE = {**SHARED, "RESULTS_BUCKET": "out", "TOPIC_ARN": "arn:topic"}
 KINDS = [(SubmitSettings, SUBMIT), (StatusSettings, SHARED), (FinalizeSettings, FINALIZE)]
 
 

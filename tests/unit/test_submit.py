@@ -144,13 +144,32 @@ def test_a_lost_answer_is_looked_up_until_found(world: World) -> None:
     left_submitting(world, drop)
     world.time += SUBMIT_SETTINGS.lookup_seconds - 1
     held = submit(world, order(drop))
-    assert (held.state, held.hold_seconds) == (State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds)
+    assert (held.state, held.hold_seconds) == (State.SUBMITTING, 29)  # a tenth of the time that it took so far
     world.api.found = TaskUnreadable("status: HTTP 500.")
     assert submit(world, order(drop)).state is State.SUBMITTING
     world.api.found = task()
     found = submit(world, order(drop))
     assert (found.state, found.task_id, found.hold_seconds) == (State.WAITING, "tsk_1", None)
     assert len(world.api.bodies) == 1
+
+
+def test_holds_grow_with_the_trouble(world: World) -> None:
+    """An execution ends with its 25,000th event; a round of Hold, Submit and Known takes nine."""
+    drop = world.drop()
+    world.api.submits = [ProviderUnreachable("refused")]
+    rounds, began = 0, world.time
+    while world.time - began < 86_400:
+        world.time += submit(world, order(drop)).hold_seconds or 0
+        rounds += 1
+    assert rounds < 25_000 / 9 / 10
+
+
+def test_the_wait_that_the_provider_asks_for_is_the_least(world: World) -> None:
+    drop = world.drop()
+    world.api.submits = [ProviderBusy("429", retry_after=40)]
+    assert submit(world, order(drop)).hold_seconds == 40
+    world.time += 1000
+    assert submit(world, order(drop)).hold_seconds == 100
 
 
 def test_a_lost_answer_that_nobody_finds_is_unknown(world: World) -> None:

@@ -54,13 +54,15 @@ class Finalize:
         return announcement
 
     def _find(self, job_id: str, fault: str | None, now: int) -> Job:
-        """The row, decided if there is no task: from then on no submit can send it any more."""
+        """The row. One without a task after a last look is decided: from then on no submit can send it any more."""
         new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now)
         job = self.ledger.get(job_id) or self.ledger.create(new) or new
         if job.state not in (State.ACCEPTED, State.SUBMITTING):
             return job
         if job.lease_until > now:
             raise JobBusy(f"job {job_id}: a submit works on it for {job.lease_until - now} s more.")
+        if job.state is State.SUBMITTING and (task := self.connect().find(job_id)):
+            return self.ledger.change(job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at)
         return self.ledger.change(job, state=State.DECIDED, verdict=verdicts.without_task(job, fault))
 
     def _stored(self, key: str) -> Result | None:

@@ -46,7 +46,6 @@ class StatusSettings(FunctionSettings):
 class FinalizeSettings(FunctionSettings):
     results_bucket: str
     topic_arn: str
-    event_bus_name: str
 
 
 _Settings = TypeVar("_Settings", bound=FunctionSettings)

@@ -203,7 +203,9 @@ class Submit:
 
     def _hold(self, job: Job, state: State, reason: BucketbrushError, default_seconds: int) -> Job:
         logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
-        seconds = getattr(reason, "retry_after", None) or default_seconds
+        # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
+        began = (job.submitting_at if state is State.SUBMITTING else None) or job.created_at
+        seconds = max(getattr(reason, "retry_after", None) or default_seconds, (int(self.now()) - began) // 10)
         return self.ledger.change(job, state=state, hold_seconds=seconds, **_FREE)
 
     def _decide(self, job: Job, verdict: Verdict) -> Job:

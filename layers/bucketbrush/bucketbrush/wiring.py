@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
-# Links must carry the signature that every region takes (S3 User Guide, "Authenticating requests: query parameters").
-_SIGNING = _CONFIG.merge(Config(signature_version="s3v4"))
+# A signed link cannot follow a redirect, because the signature covers the host: it must name the bucket's own region
+# (S3 User Guide, "Virtual hosting of buckets"), which boto3 does for this style only.
+_SIGNING = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 
 def build_intake() -> Intake:
@@ -57,7 +58,7 @@ def build_finalize() -> Finalize:
         settings=settings,
         ledger=_ledger(settings),
         results=Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket),
-        announcements=Announcements(sns, settings.topic_arn, events, settings.event_bus_name),
+        announcements=Announcements(sns, settings.topic_arn, events),
         connect=lambda: _provider(settings),
         now=time.time,
     )

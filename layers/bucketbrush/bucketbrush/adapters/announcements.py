@@ -1,4 +1,4 @@
-"""Tells the world how a job ended: one SNS message and one EventBridge event with the same content."""
+"""Tells the world how a job ended: one SNS message and one event on the default bus with the same content."""
 
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,10 @@ _SUBJECT_LENGTH = 99  # SNS API reference, "Publish": less than 100 characters
 
 
 class Announcements:
-    def __init__(self, sns: "SNSClient", topic_arn: str, events: "EventBridgeClient", bus: str) -> None:
+    def __init__(self, sns: "SNSClient", topic_arn: str, events: "EventBridgeClient") -> None:
         self._sns = sns
         self._topic_arn = topic_arn
         self._events = events
-        self._bus = bus
 
     def tell(self, announcement: Announcement) -> None:
         """At least once, the same bytes every time. Attributes are for SNS filter policies.
@@ -42,7 +41,6 @@ class Announcements:
         answer = self._events.put_events(
             Entries=[
                 {
-                    "EventBusName": self._bus,
                     "Source": EVENT_SOURCE,
                     "DetailType": "Image Job Completed" if succeeded else "Image Job Failed",
                     "Detail": message,
@@ -50,7 +48,7 @@ class Announcements:
             ]
         )
         if answer["FailedEntryCount"]:
-            raise ResultUntold(f"event bus {self._bus}: {answer['Entries'][0].get('ErrorCode')}.")
+            raise ResultUntold(f"event bus: {answer['Entries'][0].get('ErrorCode')}.")
 
 
 def _printable(text: str) -> str:

@@ -136,6 +136,8 @@ class _Upload:
             self._send_part()
 
     def finish(self) -> StoredPicture:
+        if not self._received:
+            raise ResultUnstored("result: found no bytes.")
         if self._announced is not None and self._received != self._announced:
             raise ResultUnstored(f"result: found {self._received:,} of {self._announced:,} announced bytes.")
         kind = self._recognise()

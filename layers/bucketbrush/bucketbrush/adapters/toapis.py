@@ -29,6 +29,10 @@ from bucketbrush.domain.redact import redact
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LONGEST_WAIT = 3600
+_CONNECT_SECONDS = 5.0
+_LONGEST_WORD = 40
+# A request may have been taken before these: timeouts, and a conflict with what may be our own task.
+_UNCLEAR = (408, 409, 425, 499)
 # What the documented 503 codes mean; with any other a task may have been made.
 _BUSY_CODES = ("rate_limit_unavailable", "circuit_broken")
 _REFUSING_CODES = ("model_not_found",)
@@ -63,7 +67,7 @@ class ToApis:
 
     Every request opens a connection of its own: between two invocations a Lambda environment is frozen and its kept
     sockets die, and a request written to a dead socket looks like a lost answer. ``timeout`` is in seconds and holds
-    for connecting and for each read or write.
+    for each read or write; connecting gets five.
     """
 
     def __init__(self, base_url: str, api_key: str, timeout: float) -> None:
@@ -72,7 +76,7 @@ class ToApis:
         self._loopback = urlsplit(origin).hostname in LOOPBACK
         self._api_key = api_key
         self._authorization = {"Authorization": f"Bearer {api_key}"}
-        self._timeout = timeout
+        self._timeout = httpx.Timeout(timeout, connect=_CONNECT_SECONDS)
 
     def submit(self, body: dict[str, Any]) -> str:
         """Send one task and return its id. Never repeats the request.
@@ -100,7 +104,8 @@ class ToApis:
     def find(self, name: str, prompt: str = "") -> Task | None:
         """The task of this id or ``client_business_id``; None when the provider knows none (404, or one client's 400).
 
-        An error text that echoes ``prompt`` loses it. Raises TaskUnreadable.
+        A failed task's text that echoes ``prompt`` loses it. Raises TaskUnreadable, which holds no text of the
+        provider's, because who asks for the status does not know the prompt.
         """
         try:
             with self._client(self._authorization) as client:
@@ -112,7 +117,8 @@ class ToApis:
             return _task(name, content, secrets)
         if answer.status_code == httpx.codes.NOT_FOUND or content.get("message") == "task_not_exist":
             return None
-        raise TaskUnreadable(f"status: HTTP {answer.status_code}, {_error_text(content, secrets)}")
+        code = redact(_error_code(content), secrets)[:_LONGEST_WORD] or "no error code"
+        raise TaskUnreadable(f"status: HTTP {answer.status_code}, {code}.")
 
     def read(self, task_id: str, prompt: str = "") -> Task:
         """One look at a task that must be there. Raises TaskUnreadable."""
@@ -173,7 +179,7 @@ def _refusal(answer: httpx.Response, said: str) -> ProviderBusy | ProviderRefuse
         return ProviderBusy(said, _retry_after(answer))
     if (
         (unavailable and code in _REFUSING_CODES)
-        or (answer.is_client_error and status != httpx.codes.REQUEST_TIMEOUT)
+        or (answer.is_client_error and status not in _UNCLEAR)
         or answer.is_redirect
     ):
         return ProviderRefused(said)
@@ -192,7 +198,7 @@ def _task(task_id: str, content: dict[str, Any], secrets: Iterable[str]) -> Task
     return Task(
         task_id=task_id,
         state=_ENDS.get(status.lower(), TaskState.WAITING),
-        status=redact(status)[:40],
+        status=redact(status)[:_LONGEST_WORD],
         progress=_whole(content.get("progress")),
         urls=tuple(dict.fromkeys(_urls(content))),
         error=_error_text(content, secrets),

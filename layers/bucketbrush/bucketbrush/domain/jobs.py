@@ -16,7 +16,8 @@ _HASH_LENGTH = 20
 class Frozen(BaseModel):
     """A value: it cannot be changed, and a field that it does not know is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Inputs hold prompts, and an error's text ends up in logs and in the execution's history.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class ObjectVersion(Frozen):
@@ -70,7 +71,7 @@ class Job(Frozen):
     ``recipe`` and ``references`` are fixed by the first intent to submit; ``task_id`` is written once.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(extra="ignore")
 
     job_id: str
     state: State
