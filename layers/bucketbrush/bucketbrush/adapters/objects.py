@@ -93,7 +93,7 @@ class Objects:
     def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> StoredPicture:
         """Stream one picture to ``stem`` + its format's suffix, never over an existing object.
 
-        Holds one part of 5 MiB twice at most: gathered, and on its way. ``announced`` is the length in bytes that the
+        Holds one part of 5 MiB, gathered or on its way. ``announced`` is the length in bytes that the
         sender promised, if it did. Raises PictureUnreadable (no picture, too large) and ResultUnstored (incomplete, so
         that it is fetched again); after either, or any other error, nothing is left behind.
         """
@@ -115,7 +115,7 @@ class _Upload:
         self._bucket = bucket
         self._stem = stem
         self._announced = announced
-        self._buffer = bytearray()
+        self._buffer: Any = bytearray()  # boto3 sends it without a copy; its stubs do not say so
         self._tail = b""
         self._received = 0
         self._hash = hashlib.sha256()
@@ -129,11 +129,15 @@ class _Upload:
             raise PictureUnreadable(f"result: found more than {MAX_PICTURE_BYTES:,} bytes; allowed: at most that many.")
         self._hash.update(chunk)
         self._tail = (self._tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
-        self._buffer += chunk
-        if len(self._buffer) >= HEAD_BYTES:
-            self._recognise()
-        while len(self._buffer) > PART_BYTES:
-            self._send_part()
+        rest = memoryview(chunk)
+        while rest:
+            if len(self._buffer) == PART_BYTES:
+                self._send_part()
+            room = PART_BYTES - len(self._buffer)
+            self._buffer += rest[:room]
+            rest = rest[room:]
+            if len(self._buffer) >= HEAD_BYTES:
+                self._recognise()
 
     def finish(self) -> StoredPicture:
         if not self._received:
@@ -176,8 +180,7 @@ class _Upload:
                 Bucket=self._bucket, Key=self._key, ContentType=self._recognise().content_type
             )
             self._upload_id = created["UploadId"]
-        part = bytes(self._buffer[:PART_BYTES])
-        del self._buffer[:PART_BYTES]
+        part, self._buffer = self._buffer, bytearray()
         answer = self._client.upload_part(
             Bucket=self._bucket,
             Key=self._key,
@@ -192,7 +195,7 @@ class _Upload:
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=self._key,
-                Body=bytes(self._buffer),
+                Body=self._buffer,
                 ContentType=self._recognise().content_type,
                 IfNoneMatch="*",
             )
