@@ -35,9 +35,9 @@ simulator: .venv/dev/.ready ## run the ToAPIs simulator alone
 	@$(PY) -m local.simulator --port $(or $(PORT),8123) --files-port $(or $(FILES_PORT),8124)
 
 test: setup lint ## lint, types and every layer of tests
-	@$(PY) -m pytest -n 2 --dist loadgroup $(PYTEST)
+	@$(PY) -m pytest -n 2 $(PYTEST)
 
-lint: .venv/dev/.ready
+lint: .venv/dev/.ready ## ruff and mypy
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy

@@ -6,7 +6,6 @@ import fcntl
 import json
 import platform
 import sys
-import tomllib
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
     from local.simulator.process import Simulator
 
-STACK_NAME = "bucketbrush-local"
+_CONFIG_ENV = "local"  # of samconfig.toml
 _BUILD = ROOT / "build" / "sam"
 
 
@@ -61,7 +60,7 @@ def running_stack(
     parameters: Mapping[str, str] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Stack]:
-    """Start both, deploy the template with samconfig's ``local`` parameters and the given ones, put the API key in.
+    """Start both, deploy the template as samconfig's ``local`` says with these parameters, put the API key in.
 
     ``say`` is told each step. Everything started here has ended when the block is left.
     """
@@ -74,8 +73,8 @@ def running_stack(
             outputs = deploy(
                 engine,
                 ROOT / "template.yaml",
-                STACK_NAME,
-                {**_parameters(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
+                _CONFIG_ENV,
+                {**_machine(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
                 build_dir=_BUILD / f"{_python()}-{_architecture()}" / "build",
                 environ=_layer_target(),
             )
@@ -94,11 +93,9 @@ def _one_build_at_a_time() -> Iterator[None]:
         yield
 
 
-def _parameters() -> dict[str, str]:
-    config = tomllib.loads((ROOT / "samconfig.toml").read_text())
-    overrides = config["local"]["deploy"]["parameters"]["parameter_overrides"]
-    given = dict(override.split("=", 1) for override in overrides.split())
-    return {**given, "PythonRuntime": f"python{_python()}", "Architecture": _architecture()}
+def _machine() -> dict[str, str]:
+    """The parameters that say what the functions run on."""
+    return {"PythonRuntime": f"python{_python()}", "Architecture": _architecture()}
 
 
 def _layer_target() -> dict[str, str]:

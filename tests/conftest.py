@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
+from xdist.scheduler import LoadScopeScheduling
 
-TESTS = Path(__file__).parent
-# Slowest first, so that no worker is left alone with them at the end.
-ORDER = ("workflow", "engine", "contract", "template", "unit")
+if TYPE_CHECKING:
+    import pytest
+    from xdist.remote import Producer
+
 # These share servers: each runs in one worker, or every worker would start its own.
 SHARING = ("workflow", "engine", "contract")
 
 
-def _layer(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).parts[0]
+class LayerScheduling(LoadScopeScheduling):
+    """A sharing layer goes to one worker as a whole, everything else file by file."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::", 1)[0]
+        layer = file.split("/")[1]
+        return layer if layer in SHARING else file
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: ORDER.index(_layer(item)))
-    for item in items:
-        if _layer(item) in SHARING:
-            item.add_marker(pytest.mark.xdist_group(_layer(item)))
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LayerScheduling:
+    return LayerScheduling(config, log)

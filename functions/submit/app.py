@@ -27,8 +27,7 @@ def take_in(intake: Intake, message: Message, invocation: Invocation) -> bool:
     try:
         intake(parse_drop(message.body), invocation)
     except BucketbrushError as problem:
-        logger.error(
-            "message is not done", message_id=message.message_id, error=type(problem).__name__, reason=str(problem)
-        )
+        facts = {"error": type(problem).__name__, "reason": str(problem), "money": problem.money.value}
+        logger.error("message is not done", message_id=message.message_id, **facts)
         return False
     return True

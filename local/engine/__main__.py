@@ -9,6 +9,7 @@ from pathlib import Path
 from local.engine import detached
 from local.engine.controller import EngineError, Options
 from local.engine.endpoint import Endpoint
+from local.ports import port
 
 
 def _say(text: str) -> None:
@@ -21,7 +22,7 @@ def _start(options: argparse.Namespace) -> int:
     except (EngineError, OSError) as problem:
         sys.stderr.write(f"{problem}\n")
         return 1
-    _say(f"engine {started.pid} at {started.endpoint}, log in {options.state.with_suffix('.log')}")
+    _say(f"engine {started.pid} at {started.endpoint}, log in {detached.log(options.state)}")
     return 0
 
 
@@ -36,7 +37,8 @@ def _reset(options: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
-    _say("engine stopped" if detached.stop(options.state) else "no engine is running")
+    stopped = detached.stop(options.state)
+    _say(f"engine stopped, its log stays in {detached.log(options.state)}" if stopped else "no engine is running")
     return 0
 
 
@@ -52,7 +54,7 @@ def main() -> int:
     parser.add_argument("--state", type=Path, default=detached.STATE, help="file that records the engine")
     commands = parser.add_subparsers(required=True)
     start = commands.add_parser("start", help="start the engine; it stays when the command ends")
-    start.add_argument("--port", type=int, default=0, help="loopback port (default: a free one)")
+    start.add_argument("--port", type=port, default=0, help="loopback port (0, the default: any free one)")
     start.add_argument(
         "--wait-scale", type=float, default=1.0, help="factor on workflow waits, retries and time limits"
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from local.engine.endpoint import Endpoint
+from local.ports import port_problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +63,10 @@ def launch(options: Options, log: Path | None, *, attached: bool) -> Launched:
             raise EngineError(f"{python} does not exist; `make setup` creates the environments")
     with socket.socket() as bound:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(("127.0.0.1", options.port))
+        try:
+            bound.bind(("127.0.0.1", options.port))
+        except OSError as fault:
+            raise EngineError(port_problem(options.port, fault, "choose another, or 0 for any free one")) from fault
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         BUILD.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))

@@ -13,6 +13,11 @@ from local.engine.controller import BUILD, Options, kill, launch
 STATE = BUILD / "state.json"
 
 
+def log(state: Path = STATE) -> Path:
+    """The engine's log, beside the file that records the engine. It stays until the next engine starts."""
+    return state.with_name("engine.log")
+
+
 @dataclass(frozen=True)
 class Running:
     """The recorded engine."""
@@ -44,14 +49,14 @@ def start(options: Options, state: Path = STATE) -> Running:
     present = running(state)
     if present:
         return present
-    launched = launch(options, state.with_suffix(".log"), attached=False)
+    launched = launch(options, log(state), attached=False)
     started = Running(launched.process.pid, launched.url, str(launched.folder))
     state.write_text(json.dumps(asdict(started), indent=2) + "\n")
     return started
 
 
 def stop(state: Path = STATE) -> bool:
-    """End the engine and forget it. False when none was running."""
+    """End the engine and forget it, but for its log. False when none was running."""
     present = running(state)
     if present:
         folder = Path(present.folder)

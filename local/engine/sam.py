@@ -1,10 +1,12 @@
-"""Put a SAM template on a running engine, with the very commands that put it on AWS."""
+"""Put a SAM template on a running engine, with the very commands and configuration that put it on AWS."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
+import tomllib
 from typing import TYPE_CHECKING
 
 from local.engine.controller import ROOT
@@ -22,28 +24,32 @@ class DeployError(Exception):
     """A SAM command failed; the text is what it printed."""
 
 
-def build(template: Path, build_dir: Path, environ: Mapping[str, str] | None = None) -> Path:
-    """`sam build`, and the template that it leaves."""
-    folders = [f"--build-dir={build_dir}", f"--cache-dir={build_dir.parent / 'cache'}"]
-    _sam(["build", f"--template-file={template}", *folders, "--cached", "--parallel"], environ or {})
-    return build_dir / "template.yaml"
-
-
 def deploy(
     engine: Endpoint,
     template: Path,
-    stack_name: str,
+    config_env: str,
     parameters: Mapping[str, str] | None = None,
     *,
     build_dir: Path = ROOT / ".aws-sam" / "build",
     environ: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """`sam build` and `sam deploy`, and the outputs of the stack. `environ` is for the layers' build commands."""
-    built = build(template, build_dir, environ)
-    overrides = [f"{name}={_quoted(value)}" for name, value in (parameters or {}).items()]
-    arguments = ["deploy", f"--template-file={built}", f"--stack-name={stack_name}", "--resolve-s3"]
-    arguments += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset", "--no-fail-on-empty-changeset"]
-    _sam([*arguments, *(["--parameter-overrides", *overrides] if overrides else [])], engine.environ())
+    """`sam build` and `sam deploy`, and the outputs of the stack.
+
+    `config_env` names the tables of the samconfig.toml beside the template that say how. `parameters` are set besides
+    its overrides, or instead of them. `environ` is for the layers' build commands.
+    """
+    config = template.with_name("samconfig.toml")
+    tables = tomllib.loads(config.read_text())[config_env]
+    chosen = [f"--config-file={config}", f"--config-env={config_env}"]
+    folders = [f"--build-dir={build_dir}", f"--cache-dir={build_dir.parent / 'cache'}"]
+    _sam(["build", f"--template-file={template}", *folders, *chosen], environ or {})
+    # Overrides on the command line take the place of all those in the file.
+    in_file = shlex.split(tables["deploy"]["parameters"].get("parameter_overrides", ""))
+    overrides = {**dict(override.split("=", 1) for override in in_file), **(parameters or {})}
+    given = ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
+    arguments = ["deploy", f"--template-file={build_dir / 'template.yaml'}", *chosen]
+    _sam([*arguments, *(given if overrides else [])], engine.environ())
+    stack_name = tables["global"]["parameters"]["stack_name"]
     stack = engine.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 

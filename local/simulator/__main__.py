@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import uvicorn
 
+from local.ports import port, port_problem
 from local.simulator.app import Settings, World, simulator_app
 from local.simulator.files import FileStore
 from local.simulator.wire import CuttableProtocol
@@ -52,8 +53,8 @@ def main(arguments: list[str] | None = None) -> None:
     settings = Settings(options.queue_seconds, options.task_seconds, options.jitter, options.seed, options.api_key)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once all is closed
     with (
-        _listener(options.port) as api,
-        _listener(options.files_port) as files,
+        _listener(options.port, "choose another with --port, or make simulator PORT=...") as api,
+        _listener(options.files_port, "choose another with --files-port, or make simulator FILES_PORT=...") as files,
         TemporaryDirectory(prefix="toapis-simulator-") as folder,
     ):
         api_url, files_url = (f"http://{HOST}:{listener.getsockname()[1]}" for listener in (api, files))
@@ -69,19 +70,24 @@ def main(arguments: list[str] | None = None) -> None:
             server.run(sockets=[api, files])
 
 
-def _listener(port: int) -> socket.socket:
+def _listener(number: int, way_out: str) -> socket.socket:
     # Named as TCP, else asyncio leaves Nagle's algorithm on and each answer waits 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
+    try:
+        listener.bind((HOST, number))
+        listener.listen()  # with SO_REUSEADDR only this finds out that another one is bound and about to listen
+    except OSError as fault:
+        listener.close()
+        sys.exit(port_problem(number, fault, way_out))
     return listener
 
 
 def _parser() -> argparse.ArgumentParser:
     default = Settings()
     parser = argparse.ArgumentParser(prog="python -m local.simulator", description="A local ToAPIs on 127.0.0.1.")
-    parser.add_argument("--port", type=int, default=0, help="port of the API host (0: any free one)")
-    parser.add_argument("--files-port", type=int, default=0, help="port of the file host (0: any free one)")
+    parser.add_argument("--port", type=port, default=0, help="port of the API host (0: any free one)")
+    parser.add_argument("--files-port", type=port, default=0, help="port of the file host (0: any free one)")
     parser.add_argument("--queue-seconds", type=float, default=default.queue_seconds, help="time a task is queued")
     parser.add_argument("--task-seconds", type=float, default=default.task_seconds, help="time a task is in progress")
     parser.add_argument(

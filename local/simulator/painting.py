@@ -7,6 +7,7 @@ which keeps large pictures cheap.
 from __future__ import annotations
 
 import colorsys
+import math
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 GOLDEN = 0.381966  # a turn of the colour wheel by this much never meets an earlier one soon
 CLEARLY = 25.0  # mean difference per channel, of 255, that a repainted area has at least
+_DEEPER = [round(255 * (value / 255) ** 1.8) for value in range(256)]  # light stays, what is dark gets darker
 BRUSH = 240  # pixels on the short side (about) of the small copy that effects work on
 
 Colour = tuple[int, int, int]
@@ -138,13 +140,22 @@ def _lines(picture: Image.Image) -> Image.Image:
 
 
 def _clearly_changed(painted: Image.Image, original: Image.Image, window: Image.Image | None) -> Image.Image:
-    """The painted picture, pushed away from the original when the two happen to look alike inside the window."""
-    difference = ImageStat.Stat(ImageChops.difference(painted, original), window)
-    if not sum(difference.count) or sum(difference.mean) / 3 >= CLEARLY:
-        return painted
-    # Every channel moves by 96 towards the far end of its range; 60 % of that outweighs what the painted 40 % undo.
-    moved = original.point([value + 96 if value < 128 else value - 96 for value in range(256)] * 3)
-    return Image.blend(moved, painted, 0.4)
+    """The painted picture; when it happens to look like the original inside the window, its shadows deepened.
+
+    Where that is not enough, in flat light or dark colours, it is made half as bright or half as dark. None of this
+    leaves an edge that was not there.
+    """
+    for attempt in (painted, painted.point(_DEEPER * 3)):
+        if _distance(attempt, original, window) >= CLEARLY:
+            return attempt
+    brightness = sum(ImageStat.Stat(original, window).mean) / 3
+    return Image.blend(painted, Image.new("RGB", painted.size, "black" if brightness > 127 else "white"), 0.5)
+
+
+def _distance(one: Image.Image, other: Image.Image, window: Image.Image | None) -> float:
+    """Mean difference per channel inside the window; that of an empty one is infinite."""
+    difference = ImageStat.Stat(ImageChops.difference(one, other), window)
+    return sum(difference.mean) / 3 if sum(difference.count) else math.inf
 
 
 def _dice(prompt: str, variant: int) -> tuple[Random, float]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import atexit
 import itertools
 import json
-import time
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -15,14 +14,13 @@ from aws_lambda_powertools.utilities.parameters import clear_caches
 from botocore.config import Config
 
 from local.engine.controller import Engine
+from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
-PATIENCE = 20.0  # seconds that a test waits for something that should take a fraction of one
 _TRUST = {"Version": "2012-10-17", "Statement": []}
 _numbers = itertools.count(1)
-Seen = TypeVar("Seen")
 
 
 @cache
@@ -42,14 +40,6 @@ def client(service: str) -> Any:
 def name(stem: str) -> str:
     """A name that nothing else has."""
     return f"{stem}-{next(_numbers)}"
-
-
-def until(observe: Callable[[], Seen]) -> Seen:
-    """The first observation that is not empty."""
-    deadline = time.monotonic() + PATIENCE
-    while not (seen := observe()):
-        assert time.monotonic() < deadline, "nothing came"
-    return seen
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +12,10 @@ import pytest
 from PIL import Image
 
 from local.simulator import Simulator
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-PATIENCE = 20.0  # seconds that a test waits for something that should take a fraction of one
 
 
 @pytest.fixture(scope="session")
@@ -57,13 +55,12 @@ class SimulatorApi:
 
     def polled_until(self, name: str, wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Poll until the body is as wanted."""
-        deadline = time.monotonic() + PATIENCE
-        while True:
+
+        def look() -> dict[str, Any] | None:
             answer = self.status(name)
-            if answer.status_code == 200 and wanted(answer.json()):
-                return dict(answer.json())
-            assert time.monotonic() < deadline, f"still {answer.text}"
-            time.sleep(0.01)
+            return answer.json() if answer.status_code == 200 else None
+
+        return until(look, f"the wanted status of {name}", wanted)
 
     def finished(self, name: str) -> dict[str, Any]:
         """Poll until completed or failed."""

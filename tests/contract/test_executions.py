@@ -7,7 +7,8 @@ import json
 import pytest
 
 from bucketbrush.adapters.executions import Executions
-from tests.contract.aws import client, machine, name, role, until
+from tests.contract.aws import client, machine, name, role
+from tests.waiting import until
 
 __all__ = ["machine", "role"]
 

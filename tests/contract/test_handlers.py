@@ -76,7 +76,6 @@ def functions(
         "LOOKUP_SECONDS": 5,
         "RESULTS_BUCKET": bucket,
         "TOPIC_ARN": topic,
-        "EVENT_BUS_NAME": "default",
         "POWERTOOLS_SERVICE_NAME": "bucketbrush-test",
         "POWERTOOLS_METRICS_NAMESPACE": "Bucketbrush",
     }
@@ -119,7 +118,7 @@ def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, buc
     step = functions("submit", {"job_id": job_id, "document": {"job_id": job_id}})
     assert step == {"state": "waiting", "hold_seconds": 0, "plan": [20, 10], "task_id": task["id"], "polls": 0}
     deadline = time.monotonic() + PATIENCE
-    while functions("status", {"job_id": job_id, "task_id": step["task_id"], "polls": 1}) != {"state": "done"}:
+    while functions("status", {"job_id": job_id, "task_id": step["task_id"], "polls": 1}) != {"task_state": "done"}:
         assert time.monotonic() < deadline
 
     told = functions("finalize", {"job_id": job_id, "fault": None})

@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from local.simulator import Simulator, SimulatorError
+from tests.waiting import until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -29,14 +30,10 @@ def gone(pid: int) -> bool:
         return True
 
 
-def soon(condition, seconds: float = 10.0) -> bool:
-    """Whether a condition comes true before the deadline."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+def shell(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command, when it is not expected to serve."""
+    command = [sys.executable, "-m", "local.simulator", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
 
 def port_of(url: str) -> int:
@@ -97,7 +94,7 @@ with Simulator() as simulator:
         pid = int(parent.stdout.readline())
         assert not gone(pid)
         parent.kill()
-        assert soon(lambda: gone(pid))
+        until(lambda: gone(pid), "the end of the simulator")
 
 
 @reads_proc
@@ -110,8 +107,35 @@ def test_it_listens_on_loopback_only(simulator):
 
 
 def test_a_port_in_use_is_said_so(simulator):
-    with pytest.raises(SimulatorError, match="Address already in use"):
+    with pytest.raises(SimulatorError, match="is in use"):
         Simulator(port=port_of(simulator.base_url)).start()
+
+
+@pytest.mark.parametrize(("option", "variable"), [("--port", "PORT"), ("--files-port", "FILES_PORT")])
+def test_a_port_in_use_is_one_line_with_the_way_out(simulator, option, variable):
+    port = port_of(simulator.files_url)
+    done = shell(f"{option}={port}")
+
+    way_out = f"choose another with {option}, or make simulator {variable}=..."
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"port {port} is in use; {way_out}\n")
+
+
+def test_both_hosts_cannot_have_one_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    done = shell(f"--port={port}", f"--files-port={port}")
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"port {port} is in use; choose another with --files-port")
+
+
+@pytest.mark.parametrize("option", ["--port", "--files-port"])
+def test_what_is_no_port_is_said_so(option):
+    done = shell(f"{option}=80000")
+
+    assert done.returncode == 2
+    assert done.stderr.endswith(f"argument {option}: found 80000; allowed: a port, 0 (any free one) to 65535\n")
 
 
 def test_the_log_has_one_line_per_request_and_no_secret(simulator, simulator_api, picture_host):
@@ -120,7 +144,7 @@ def test_the_log_has_one_line_per_request_and_no_secret(simulator, simulator_api
     simulator_api.finished(simulator_api.accepted(image_urls=[f"{picture_host.url}/gone.png?X-Signature=tell-nobody"]))
     simulator_api.anyone.get("/v1/nothing?token=tell-nobody")
 
-    assert soon(lambda: "GET /v1/nothing 404" in simulator.log_text())  # a line is written after its answer
+    until(lambda: "GET /v1/nothing 404" in simulator.log_text(), "the line, which is written after its answer")
     log = simulator.log_text()
     assert "POST /v1/images/generations 200" in log
     assert "GET /v1/images/generations/log-1 200" in log

@@ -216,9 +216,9 @@ DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": 110
     [
         (DONE, {"state": TaskState.DONE, "progress": 100, "created_at": 110, "completed_at": 190}),
         ({**DONE, "status": "COMPLETED"}, {"state": TaskState.DONE, "status": "COMPLETED"}),
-        ({"status": "failed"}, {"state": TaskState.FAILED, "error": "no error text"}),
-        ({"status": "failed", "fail_reason": "policy"}, {"state": TaskState.FAILED, "error": "policy"}),
-        ({"status": "failed", **error("generation_failed", "boom")}, {"error": "generation_failed: boom"}),
+        ({"status": "failed"}, {"state": TaskState.FAILED, "error": "no error text."}),
+        ({"status": "failed", "fail_reason": "policy"}, {"state": TaskState.FAILED, "error": "policy."}),
+        ({"status": "failed", **error("generation_failed", "boom")}, {"error": "generation_failed: boom."}),
         *[
             ({"status": word}, {"state": TaskState.WAITING, "status": word})
             for word in ("queued", "in_progress", "pending", "submitted", "processing", "success", "cancelled", "新")

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from tests.engine.workbench import archive, until
+from tests.engine.workbench import archive
+from tests.waiting import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -202,7 +203,7 @@ def executions_are_counted(bench: Workbench) -> Any:
         names = ("ExecutionsStarted", "ExecutionsFailed", "ExecutionsAborted")
         return {name: bench.metric_sum("AWS/States", name, {"StateMachineArn": machine}) for name in names}
 
-    return until(counted, lambda counts: counts["ExecutionsFailed"] == 2, seconds=1)
+    return watch(counted, lambda counts: counts["ExecutionsFailed"] == 2, seconds=1)
 
 
 @on_aws("queue_metrics", aws=True)
@@ -210,7 +211,7 @@ def waiting_messages_are_a_metric(bench: Workbench) -> bool:
     url, arn = bench.queue()
     bench.client("sqs").send_message(QueueUrl=url, MessageBody="lost")
     name = {"QueueName": arn.rpartition(":")[2]}
-    return until(
+    return watch(
         lambda: bench.metric_sum("AWS/SQS", "ApproximateNumberOfMessagesVisible", name) >= 1,
         seconds=4,
     )
@@ -230,7 +231,7 @@ def an_alarm_is_evaluated_without_being_asked(bench: Workbench) -> str:
     """A state that was set by hand lasts until the next evaluation ("CloudWatch: SetAlarmState")."""
     alarm = bench.alarm(bench.name("Namespace"), "Waiting", {})
     bench.client("cloudwatch").set_alarm_state(AlarmName=alarm, StateValue="ALARM", StateReason="by hand")
-    return until(lambda: bench.alarm_state(alarm), lambda state: state == "OK", seconds=4)
+    return watch(lambda: bench.alarm_state(alarm), lambda state: state == "OK", seconds=4)
 
 
 @on_aws("secret_reference", aws=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from local.engine.controller import ROOT
 from local.engine.endpoint import Endpoint
 from tests.engine.test_controller import group
-from tests.engine.workbench import until
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,14 +29,18 @@ def state(tmp_path: Path) -> Iterator[Path]:
     command(state, "stop")
 
 
-def command(state: Path, *arguments: str) -> tuple[int, str]:
-    done = subprocess.run(
+def shell(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-m", "local.engine", "--state", str(state), *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def command(state: Path, *arguments: str) -> tuple[int, str]:
+    done = shell(state, *arguments)
     assert not done.stderr, done.stderr
     return done.returncode, done.stdout
 
@@ -54,11 +59,28 @@ def test_start_reset_and_stop(state: Path) -> None:
     assert command(state, "reset")[0] == 0
     assert not sqs.list_queues().get("QueueUrls")
 
-    assert command(state, "stop") == (0, "engine stopped\n")
-    assert until(lambda: not group(record["pid"]))
+    log = state.with_name("engine.log")
+    assert command(state, "stop") == (0, f"engine stopped, its log stays in {log}\n")
+    assert "127.0.0.1" in log.read_text()
+    until(lambda: not group(record["pid"]), "the end of the engine")
     assert not Path(record["folder"]).exists()
     with pytest.raises(httpx.ConnectError):
         httpx.get(record["endpoint"], trust_env=False)
+
+
+@pytest.mark.parametrize("port", ["80000", "-1", "http"])
+def test_what_is_no_port_is_said_so(state: Path, port: str) -> None:
+    done = shell(state, "start", f"--port={port}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"argument --port: found {port}; allowed: a port, 0 (any free one) to 65535\n")
+
+
+def test_a_taken_port_is_one_line(state: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = shell(state, "start", f"--port={port}")
+    assert done.returncode == 1
+    assert done.stderr == f"port {port} is in use; choose another, or 0 for any free one\n"
 
 
 def test_without_an_engine_the_commands_say_so(state: Path) -> None:

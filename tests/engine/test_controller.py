@@ -16,7 +16,8 @@ import pytest
 from local.engine import controller
 from local.engine.controller import ROOT, Engine, EngineError
 from local.engine.differences import NAMES
-from tests.engine.workbench import Workbench, until
+from tests.engine.workbench import Workbench
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +60,7 @@ def in_the_middle_of_an_invocation(engine: Engine) -> set[int]:
     bench = Workbench(engine)
     function = bench.function(BUSY_FOR_A_MINUTE, Timeout=90)
     bench.client("lambda").invoke(FunctionName=function, InvocationType="Event")
-    return until(lambda: group(engine.pid), lambda processes: len(processes) >= 2)
+    return until(lambda: group(engine.pid), "a function at work", lambda processes: len(processes) >= 2)
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_stopping_leaves_no_process_and_no_folder(build: Path) -> None:
         leader = engine.pid
         assert len(in_the_middle_of_an_invocation(engine)) >= 2
         assert list(build.iterdir())
-    assert until(lambda: not group(leader))
+    until(lambda: not group(leader))
     assert not list(build.iterdir())
 
 
@@ -99,7 +100,7 @@ def test_a_failing_block_ends_its_engine_too(build: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         fail()
-    assert until(lambda: not group(leaders[0]))
+    until(lambda: not group(leaders[0]))
     assert not list(build.iterdir())
 
 
@@ -108,7 +109,7 @@ def test_a_reset_ends_environments_and_forgets_resources(engine: Engine) -> None
     bench.queue()
     bench.invoke(bench.function("def handler(event, context): return 1\n"))
     engine.reset()
-    assert until(lambda: group(engine.pid) == {engine.pid})
+    until(lambda: group(engine.pid) == {engine.pid})
     assert not bench.client("sqs").list_queues().get("QueueUrls")
     assert bench.invoke(bench.function("def handler(event, context): return 2\n")) == 2
 
@@ -142,7 +143,7 @@ def test_a_reset_ends_running_executions(without: Sequence[str], senders: set[st
             send = {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage", "Parameters": message, "End": True}
             states = {"Wait": {"Type": "Wait", "Seconds": 3, "Next": "Send"}, "Send": send}
             execution = bench.start(bench.machine({"StartAt": "Wait", "States": states}))
-            assert until(functools.partial(bench.entered, execution, "Wait"))
+            until(functools.partial(bench.entered, execution, "Wait"))
         # The old one's wait was over before the new one's.
         assert bench.final_status(execution) == "SUCCEEDED"
         found = bench.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
@@ -168,12 +169,12 @@ def test_a_killed_parent_takes_its_engine_along(how: signal.Signals) -> None:
         leader, folder = parent.stdout.readline().split()
         assert len(group(int(leader))) >= 2
         parent.send_signal(how)
-    assert until(lambda: not group(int(leader)))
-    assert until(lambda: not Path(folder).exists())
+    until(lambda: not group(int(leader)))
+    until(lambda: not Path(folder).exists())
 
 
 def test_a_taken_port_is_an_error_and_leaves_nothing(build: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(EngineError, match="in use"):
         Engine(port=taken.getsockname()[1]).start()
     assert not list(build.iterdir())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.engine.workbench import until
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from tests.engine.workbench import Workbench
@@ -204,10 +204,10 @@ def test_a_condition_leaves_a_resource_out(ours: Workbench, outputs: dict[str, s
 def test_an_event_passes_the_rule_and_its_alarm_tells_the_topic(ours: Workbench, outputs: dict[str, str]) -> None:
     entries = [{"Source": "test", "DetailType": "drop", "Detail": json.dumps({"key": key})} for key in ("x", "inbox/x")]
     ours.client("events").put_events(Entries=entries)
-    alarm = until(lambda: ours.alarm_state(outputs["Alarm"]), lambda state: state == "ALARM")
+    until(lambda: ours.alarm_state(outputs["Alarm"]) == "ALARM", "the alarm rings")
     told = json.loads(json.loads(ours.message(outputs["Dead"]) or "{}")["Message"])
     event = json.loads(ours.message(outputs["Queue"]) or "{}")
-    assert (alarm, told["NewStateValue"], event["detail"]["key"]) == ("ALARM", "ALARM", "inbox/x")
+    assert (told["NewStateValue"], event["detail"]["key"]) == ("ALARM", "inbox/x")
 
 
 def test_an_inline_jsonata_workflow_reads_the_ledger(ours: Workbench, outputs: dict[str, str]) -> None:
@@ -243,5 +243,5 @@ def handler(event, context):
         found = ours.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=names)
         return set(found["Attributes"].values())
 
-    assert until(left, lambda numbers: numbers == {"0"}) == {"0"}
+    until(lambda: left() == {"0"}, "the queue is empty")
     assert ours.message(dead_url, seconds=0) is None

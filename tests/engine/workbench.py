@@ -1,4 +1,4 @@
-"""What the engine's tests build with: functions, machines, queues and stacks on one engine, and patience."""
+"""What the engine's tests build with: functions, machines, queues and stacks on one engine."""
 
 from __future__ import annotations
 
@@ -9,30 +9,19 @@ import sys
 import time
 import zipfile
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.waiting import until, watch
 
+if TYPE_CHECKING:
     from local.engine.endpoint import Endpoint
 
 RUNTIME = f"python{sys.version_info.major}.{sys.version_info.minor}"
 ROLE = "arn:aws:iam::000000000000:role/any"
 
-Seen = TypeVar("Seen")
 _numbers = itertools.count(1)
-
-
-def until(observe: Callable[[], Seen], accept: Callable[[Seen], bool] = bool, seconds: float = 30.0) -> Seen:
-    """The first accepted observation, or the last one when patience has run out."""
-    deadline = time.monotonic() + seconds
-    while True:
-        seen = observe()
-        if accept(seen) or time.monotonic() > deadline:
-            return seen
-        time.sleep(0.02)
 
 
 def archive(files: dict[str, str]) -> bytes:
@@ -95,7 +84,7 @@ class Workbench:
 
     def final_status(self, execution: str) -> str:
         """The status of an execution once it has ended."""
-        return until(lambda: self.status(execution), lambda status: status != "RUNNING")
+        return watch(lambda: self.status(execution), lambda status: status != "RUNNING", seconds=30)
 
     def entered(self, execution: str, state: str) -> bool:
         """Whether an execution has come to this state."""
@@ -115,7 +104,7 @@ class Workbench:
             found: list[dict[str, str]] = self.client("sqs").receive_message(QueueUrl=url).get("Messages", [])
             return found
 
-        messages = until(receive, seconds=seconds)
+        messages = watch(receive, seconds=seconds)
         for message in messages:
             self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
         return messages[0]["Body"] if messages else None
@@ -183,6 +172,7 @@ class Workbench:
         )
         stack = until(
             lambda: cloudformation.describe_stacks(StackName=name)["Stacks"][0],
+            f"the end of stack {name}",
             lambda found: not found["StackStatus"].endswith("IN_PROGRESS"),
         )
         assert stack["StackStatus"] == "CREATE_COMPLETE", stack

@@ -263,7 +263,7 @@ def test_submits_answer_and_the_row_say_the_same(states: dict[str, Json]) -> Non
 def test_status_is_called_with_the_task_and_how_often_it_was_asked(states: dict[str, Json]) -> None:
     payload = filled(states["Status"]["Arguments"]["Payload"], {}, job_id="j", task_id="task_1", polls=3)
     assert parse(StatusCall, payload) == StatusCall(job_id="j", task_id="task_1", polls=3)
-    assert filled(states["Status"]["Output"], {"result": {"Payload": {"state": "done"}}}) == {"state": "done"}
+    assert filled(states["Status"]["Output"], {"result": {"Payload": {"task_state": "done"}}}) == {"task_state": "done"}
 
 
 @pytest.mark.parametrize("fault", [None, "States.Timeout"])
@@ -310,7 +310,7 @@ def test_known_leads_every_state_where_it_belongs(states: dict[str, Json], word:
 @pytest.mark.parametrize("word", [*TaskState, "in_a_word_nobody_knows"])
 def test_seen_ends_the_waiting_only_for_an_end(states: dict[str, Json], word: str) -> None:
     expected = "Finalize" if word in (TaskState.DONE, TaskState.FAILED) else "Wait"
-    assert chosen(states["Seen"], {"input": {"state": str(word)}}) == expected
+    assert chosen(states["Seen"], {"input": {"task_state": str(word)}}) == expected
 
 
 @pytest.mark.parametrize("outcome", [*Outcome])

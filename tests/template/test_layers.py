@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LAYERS = ROOT / "layers"
 LOCKS = [LAYERS / "dependencies" / "requirements.txt", *sorted((ROOT / "requirements").glob("*.txt"))]
+RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
 UNCHECKED_HASH = 0b01  # the flags of a .pyc that is taken without a look at its source (PEP 552)
 ELF_AARCH64 = 183
 
@@ -51,7 +52,7 @@ def _bytecode(folder: Path) -> list[Path]:
 def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The package's layer, built by this interpreter, zipped and unpacked elsewhere as in Lambda; and what was said."""
     folder = tmp_path_factory.mktemp("package")
-    said = _built("bucketbrush", "build-BucketbrushLayer", folder, TARGET_PYTHON=sys.executable)
+    said = _built("bucketbrush", "build-BucketbrushLayer", folder, LAYER_PYTHON=RUNNING, TARGET_PYTHON=sys.executable)
     archive = shutil.make_archive(str(folder / "layer"), "zip", folder / "artifacts")
     shutil.rmtree(folder / "artifacts")
     with zipfile.ZipFile(archive) as layer:
@@ -61,7 +62,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 def test_the_package_layer_holds_the_package_and_its_bytecode(package: tuple[Path, str]) -> None:
     folder, said = package
-    assert said == "BucketbrushLayer: Python 3.13, with bytecode\n"
+    assert said == f"BucketbrushLayer: Python {RUNNING}, with bytecode\n"
     sources = sorted(path.relative_to(LAYERS / "bucketbrush") for path in (LAYERS / "bucketbrush").rglob("*.py"))
     assert sorted(path.relative_to(folder) for path in folder.rglob("*.py")) == sources
     assert len(_bytecode(folder)) == len(sources)
@@ -98,11 +99,15 @@ def test_bytecode_is_used_after_unpacking(package: tuple[Path, str], tmp_path: P
     assert (done.stdout.strip(), done.stderr) == (str(errors), "")
 
 
-def test_without_the_targets_interpreter_the_build_says_so(tmp_path: Path) -> None:
-    said = _built("bucketbrush", "build-BucketbrushLayer", tmp_path, TARGET_PYTHON="/nonexistent/python")
-    assert said == (
-        "BucketbrushLayer: Python 3.13, without bytecode (no /nonexistent/python here): slower cold starts\n"
-    )
+@pytest.mark.parametrize(("layer_python", "target_python"), [("3.13", "/nonexistent/python"), ("3.9", sys.executable)])
+def test_without_the_targets_interpreter_the_build_says_so(
+    tmp_path: Path, layer_python: str, target_python: str
+) -> None:
+    """Bytecode of another Python would lie in the layer unread."""
+    chosen = {"LAYER_PYTHON": layer_python, "TARGET_PYTHON": target_python}
+    said = _built("bucketbrush", "build-BucketbrushLayer", tmp_path, **chosen)
+    reason = f"{target_python} is no Python {layer_python} here"
+    assert said == f"BucketbrushLayer: Python {layer_python}, without bytecode ({reason}): slower cold starts\n"
     assert _bytecode(tmp_path / "artifacts") == []
     assert (tmp_path / "artifacts" / "python" / "bucketbrush" / "intake.py").exists()
 
@@ -117,7 +122,8 @@ def test_the_dependencies_are_those_of_the_target(tmp_path: Path) -> None:
         TARGET_PYTHON="/nonexistent/python",
     )
     assert said.endswith(
-        "DependenciesLayer: arm64, Python 3.13, without bytecode (no /nonexistent/python here): slower cold starts\n"
+        "DependenciesLayer: arm64, Python 3.13, without bytecode (/nonexistent/python is no Python 3.13 here): "
+        "slower cold starts\n"
     )
     folder = tmp_path / "artifacts" / "python"
     binaries = sorted(folder.rglob("*.so*"))

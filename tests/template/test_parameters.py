@@ -10,10 +10,10 @@ from aws_lambda_powertools.shared import constants
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from bucketbrush.settings import FinalizeSettings, FunctionSettings, StatusSettings, SubmitSettings, read_settings
+from bucketbrush.settings import FinalizeSettings, FunctionSettings, SubmitSettings, read_settings
 from tests.template.stack import Json, Resources, Values, is_allowed, load, overrides, samconfig, strings
 
-SETTINGS = {"SubmitFunction": SubmitSettings, "StatusFunction": StatusSettings, "FinalizeFunction": FinalizeSettings}
+SETTINGS = {"SubmitFunction": SubmitSettings, "StatusFunction": FunctionSettings, "FinalizeFunction": FinalizeSettings}
 PARAMETERS: dict[str, Json] = load()["Parameters"]
 NUMBERS = [name for name, parameter in PARAMETERS.items() if parameter["Type"] == "Number"]
 DEPLOYMENTS = samconfig()

@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from bucketbrush.adapters.objects import StoredPicture
 from bucketbrush.adapters.toapis import Task, TaskState
 from bucketbrush.domain.errors import JobBusy
 from bucketbrush.domain.jobs import Job, ObjectVersion, State, dropped_job_id
 from bucketbrush.domain.pictures import PictureFormat, sniff
+from bucketbrush.domain.result import Picture
 from bucketbrush.finalize import Finalize
 from bucketbrush.intake import Drop, Intake
 from bucketbrush.settings import FinalizeSettings, SubmitSettings
@@ -113,13 +113,13 @@ class FakeObjects:
         self.put(key, json.dumps(document).encode())
         return True
 
-    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> StoredPicture:
+    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> Picture:
         content = b"".join(chunks)
         assert (announced, sniff(content)) == (len(content), PictureFormat.PNG)
         key = f"{stem}.png"
         if key not in self.versions:
             self.put(key, content)
-        return StoredPicture(key, len(content), PictureFormat.PNG, "0" * 64)
+        return Picture(key=key, bytes=len(content), format=PictureFormat.PNG, sha256="0" * 64)
 
 
 class FakePresigner:

@@ -7,6 +7,7 @@ import pytest
 from bucketbrush.domain import verdicts
 from bucketbrush.domain.errors import ApiKeyMissing, ProviderRefused, RecipeInvalid
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, State, Verdict
+from bucketbrush.domain.pictures import PictureFormat
 from bucketbrush.domain.result import Picture, Result, announce, make_result
 
 PROMPT = "paint a starry sky behind the cat"
@@ -23,7 +24,7 @@ JOB = Job(
     polls=3,
     submitted_at=101,
 )
-PICTURES = tuple(Picture(index=i, key=f"results/cat-1/{i}.png", bytes=7, format="png", sha256="0") for i in (1, 2))
+PICTURES = tuple(Picture(key=f"results/cat-1/{i}.png", bytes=7, format=PictureFormat.PNG, sha256="0") for i in (1, 2))
 SUBMITTING = JOB.model_copy(update={"state": State.SUBMITTING})
 ACCEPTED = JOB.model_copy(update={"state": State.ACCEPTED})
 
@@ -31,9 +32,17 @@ ACCEPTED = JOB.model_copy(update={"state": State.ACCEPTED})
 @pytest.mark.parametrize(
     ("verdict", "outcome", "words"),
     [
-        (verdicts.rejected(RecipeInvalid("n: found 0.")), "rejected", ["n: found 0.", "nothing was paid"]),
-        (verdicts.rejected(ApiKeyMissing("secret x: found no value.")), "rejected", ["put-secret-value", "not paid"]),
-        (verdicts.refused(ProviderRefused("HTTP 402.")), "failed", ["HTTP 402.", "Nothing was paid"]),
+        (
+            verdicts.explained(Outcome.REJECTED, RecipeInvalid("n: found 0.")),
+            "rejected",
+            ["n: found 0.", "nothing was paid"],
+        ),
+        (
+            verdicts.explained(Outcome.REJECTED, ApiKeyMissing("secret x: found no value.")),
+            "rejected",
+            ["put-secret-value", "not paid"],
+        ),
+        (verdicts.explained(Outcome.FAILED, ProviderRefused("HTTP 402.")), "failed", ["HTTP 402.", "Nothing was paid"]),
         (verdicts.failed("generation_failed: boom"), "failed", ["generation_failed: boom", "refunds"]),
         (verdicts.unknown("cat-1", "Lost."), "unknown", ["Lost.", "may have been paid", "client_business_id cat-1"]),
         (verdicts.without_task(ACCEPTED, "States.Timeout"), "rejected", ["States.Timeout", "nothing was paid"]),

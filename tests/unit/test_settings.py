@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bucketbrush.domain.errors import SettingsInvalid
-from bucketbrush.settings import FinalizeSettings, FunctionSettings, StatusSettings, SubmitSettings, read_settings
+from bucketbrush.settings import FinalizeSettings, FunctionSettings, SubmitSettings, read_settings
 
 SHARED = {
     "JOBS_TABLE": "jobs",
@@ -25,7 +25,7 @@ SUBMIT = {
     "LOOKUP_SECONDS": "300",
 }
 FINALIZE = {**SHARED, "RESULTS_BUCKET": "out", "TOPIC_ARN": "arn:topic"}
-KINDS = [(SubmitSettings, SUBMIT), (StatusSettings, SHARED), (FinalizeSettings, FINALIZE)]
+KINDS = [(SubmitSettings, SUBMIT), (FunctionSettings, SHARED), (FinalizeSettings, FINALIZE)]
 
 
 @pytest.mark.parametrize(("kind", "environment"), KINDS)
@@ -77,7 +77,7 @@ def test_wrong_and_missing_variables_are_named_together_and_the_right_ones_are_n
     ["https://toapis.cn/v1", "http://127.0.0.1:8080", "http://localhost:9/v1", "http://localhost"],
 )
 def test_addresses(address: str) -> None:
-    assert read_settings(StatusSettings, {**SHARED, "API_BASE_URL": address}).api_base_url == address
+    assert read_settings(FunctionSettings, {**SHARED, "API_BASE_URL": address}).api_base_url == address
 
 
 def test_the_plan_is_a_list_of_seconds() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
@@ -15,14 +14,15 @@ from PIL import Image
 from local.engine.controller import Engine
 from local.simulator.process import Simulator
 from local.stack import Stack, running_stack
+from tests.engine.workbench import Workbench
+from tests.waiting import until
+from tests.workflow.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-PATIENCE_SECONDS = 120
 # A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
 PROMPT_MARK = "quokkamoss"
-_T = TypeVar("_T")
 
 
 def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> bytes:
@@ -32,21 +32,15 @@ def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> 
     return buffer.getvalue()
 
 
-def until(look: Callable[[], _T | None], what: str, pause: float = 0.1) -> _T:
-    """The first answer of ``look`` that is true; fails naming what never happened."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(pause)
-    raise AssertionError(f"never happened: {what}")
-
-
 @dataclass
 class System:
-    """The stack as its users see it: buckets, executions, the ledger, and two queues that hear what is told."""
+    """The stack as its users see it: buckets, executions, the ledger, and two queues that hear what is told.
+
+    ``gate`` stands between the functions and the simulator's API.
+    """
 
     stack: Stack
+    gate: Gate
     messages_url: str
     events_url: str
     inbox: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
@@ -76,7 +70,7 @@ class System:
             )
             return next((row["job_id"]["S"] for row in rows), None)
 
-        return until(find, f"a row for {key}")
+        return until(find, f"a row for {key}", pause=0.1)
 
     def execution(self, job_id: str) -> dict[str, Any]:
         """The job's execution when it has ended."""
@@ -90,7 +84,7 @@ class System:
                 return None
             return found if found["status"] != "RUNNING" else None
 
-        return until(look, f"the end of execution {job_id}")
+        return until(look, f"the end of execution {job_id}", pause=0.1)
 
     def result(self, job_id: str) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.stack.result(f"results/{job_id}/result.json"))
@@ -107,6 +101,20 @@ class System:
         """The tasks at the provider that carry the job's id: each one would have been paid for."""
         return [task for task in self.stack.simulator.tasks() if task["client_business_id"] == job_id]
 
+    def messages(self, output: str) -> int:
+        """How many messages a queue of the stack holds, those that somebody works on included."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.client("sqs").get_queue_attributes(QueueUrl=self.output(output), AttributeNames=names)
+        return sum(int(value) for value in answer["Attributes"].values())
+
+    def settled(self) -> None:
+        """Wait until every drop so far is worked off."""
+        until(lambda: self.messages("SubmitQueueUrl") == 0, "the submit queue is empty", pause=0.1)
+
+    def counted(self, metric: str) -> float:
+        """The sum of one of the stack's own metrics."""
+        return Workbench(self.stack.engine).metric_sum("Bucketbrush", metric, {"service": "bucketbrush-local"})
+
     def heard(self, url: str, about: str) -> dict[str, Any]:
         """The first SQS message of a queue whose body speaks of a job, or of anything else."""
 
@@ -119,7 +127,7 @@ class System:
                 self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
             return next((message for message in self.inbox[url] if about in message["Body"]), None)
 
-        return until(look, f"a message about {about}")
+        return until(look, f"a message about {about}", pause=0.1)
 
 
 @pytest.fixture(scope="session")
@@ -127,11 +135,14 @@ def system() -> Iterator[System]:
     # IAM is enforced, so the pipeline runs on the template's policies alone.
     engine = Engine(wait_scale=0.2, auth=True)
     simulator = Simulator(queue_seconds=0.1, task_seconds=0.3)
-    with running_stack(engine, simulator, {"SubmitVisibilitySeconds": "2"}) as stack:
-        yield _listening(stack)
+    with (
+        Gate(simulator) as gate,
+        running_stack(engine, simulator, {"ApiBaseUrl": gate.url, "SubmitVisibilitySeconds": "2"}) as stack,
+    ):
+        yield _listening(stack, gate)
 
 
-def _listening(stack: Stack) -> System:
+def _listening(stack: Stack, gate: Gate) -> System:
     """Subscribe a queue to the topic and one to the event bus."""
     sqs, region = stack.engine.client("sqs"), "us-east-1"
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("messages", "events")]
@@ -150,4 +161,4 @@ def _listening(stack: Stack) -> System:
     events = stack.engine.client("events")
     events.put_rule(Name="heard", EventPattern=json.dumps({"source": ["bucketbrush"]}))
     events.put_targets(Rule="heard", Targets=[{"Id": "queue", "Arn": arns[1]}])
-    return System(stack, urls[0], urls[1])
+    return System(stack, gate, urls[0], urls[1])

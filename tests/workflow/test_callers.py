@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from local.engine.controller import ROOT
-from tests.workflow.conftest import PROMPT_MARK, System, picture, until
+from tests.waiting import until
+from tests.workflow.conftest import PROMPT_MARK, System, picture
 
 DOCUMENT = json.loads((ROOT / "events" / "job-document.json").read_text())
 
@@ -51,9 +52,17 @@ def test_no_reference_is_text_to_image(system: System) -> None:
     [
         ("no-model", {"prompt": "x"}, ["model: found no such field", "gpt-image-2-vip"]),
         ("wrong-reference", {**DOCUMENT, "references": ["../etc/passwd"]}, ["references[0]", "references/"]),
-        ("missing-reference", {**DOCUMENT, "references": ["references/none.png"]}, ["found no object s3://"]),
-        ("misspelt", {"model": "gpt-image-2-vip", "promt": "x"}, ['"promt"', "prompt: found nothing"]),
-        ("Not_A_Job_Id", {"model": "gpt-image-2-vip", "prompt": "x"}, ["execution name", "a-z, 0-9 and -"]),
+        (
+            "missing-reference",
+            {**DOCUMENT, "references": ["references/none.png"]},
+            ["execution input: references: found no object s3://"],
+        ),
+        ("misspelt", {"model": "gpt-image-2-vip", "promt": "x"}, ['"promt"', "prompt: found no such field"]),
+        (
+            "Not_A_Job_Id",
+            {"model": "gpt-image-2-vip", "prompt": "x"},
+            ['execution name: found "Not_A_Job_Id"', "a-z, 0-9 and -"],
+        ),
     ],
 )
 def test_a_wrong_document_is_rejected(system: System, name: str, document: dict[str, Any], said: list[str]) -> None:

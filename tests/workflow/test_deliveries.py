@@ -7,7 +7,8 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.workflow.conftest import System, picture, until
+from tests.waiting import until
+from tests.workflow.conftest import System, picture
 
 FILES = 200
 
@@ -26,12 +27,6 @@ def _deliver(system: System, body: str) -> None:
     system.client("sqs").send_message(QueueUrl=system.output("SubmitQueueUrl"), MessageBody=body)
 
 
-def _messages(system: System, output: str) -> int:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    answer = system.client("sqs").get_queue_attributes(QueueUrl=system.output(output), AttributeNames=names)
-    return sum(int(value) for value in answer["Attributes"].values())
-
-
 def _executions(system: System) -> Counter[str]:
     pages = system.client("stepfunctions").get_paginator("list_executions")
     found = pages.paginate(stateMachineArn=system.output("JobsMachineArn"))
@@ -47,7 +42,7 @@ def test_six_deliveries_at_once_are_one_task_and_one_execution(system: System) -
     job_id = system.job_of("inbox/twice/cat.png")
     system.execution(job_id)
 
-    until(lambda: _messages(system, "SubmitQueueUrl") == 0, "the queue is empty")
+    system.settled()
     assert len(system.tasks(job_id)) == 1
     assert _executions(system)[job_id] == 1
     assert system.result(job_id)["outcome"] == "completed"
@@ -63,7 +58,7 @@ def test_five_late_deliveries_change_nothing(system: System) -> None:
 
     for _ in range(5):
         _deliver(system, body)
-    until(lambda: _messages(system, "SubmitQueueUrl") == 0, "the queue is empty")
+    system.settled()
 
     assert len(system.tasks(job_id)) == 1
     assert _executions(system)[job_id] == 1
@@ -80,7 +75,7 @@ def test_a_new_version_of_a_file_is_a_new_job(system: System) -> None:
         found = (row for row in system.stack.rows() if "source" in row)
         return [row for row in found if row["source"]["M"]["key"]["S"] == "inbox/versions/cat.png"]
 
-    until(lambda: len(rows()) == 2, "a row for each version")
+    until(lambda: len(rows()) == 2, "a row for each version", pause=0.1)
     assert {system.execution(row["job_id"]["S"])["status"] for row in rows()} == {"SUCCEEDED"}
 
 
@@ -99,13 +94,13 @@ def test_files_dropped_all_at_once_all_come_back(system: System) -> None:
     assert Counter(ended()) == {"completed": FILES}
     jobs = Counter(task["client_business_id"] for task in system.stack.simulator.tasks())
     assert {job: count for job, count in jobs.items() if count > 1} == {}
-    assert _messages(system, "DropRuleDeadLettersUrl") == 0
+    assert system.messages("DropRuleDeadLettersUrl") == 0
 
 
 def test_an_unreadable_message_reaches_the_dead_letters_and_an_alarm_rings(system: System) -> None:
     _deliver(system, '{"detail-type": "Object Created", "detail": {"bucket": {}}}')
 
-    until(lambda: _messages(system, "SubmitDeadLettersUrl") == 1, "the message is a dead letter")
+    until(lambda: system.messages("SubmitDeadLettersUrl") == 1, "the message is a dead letter")
 
     pages = system.client("logs").get_paginator("filter_log_events")
     found = pages.paginate(logGroupName="/bucketbrush/bucketbrush-local/submit")

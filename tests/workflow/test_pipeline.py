@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.waiting import until
 from tests.workflow.conftest import PROMPT_MARK, System, picture
 
 
@@ -104,11 +105,14 @@ def test_what_cannot_be_sent_is_rejected(
 
 def test_litter_is_no_job(system: System) -> None:
     system.preset("litter")
-    for key in ("inbox/litter/", "inbox/litter/.DS_Store", "inbox/litter/Thumbs.db"):
+    before = system.counted("DropsIgnored")
+    litter = ("inbox/litter/", "inbox/litter/.DS_Store", "inbox/litter/Thumbs.db")
+    for key in litter:
         system.stack.drop(key, b"")
-
     system.dropped("inbox/litter/after.png", picture())
 
+    system.settled()
+    until(lambda: system.counted("DropsIgnored") >= before + len(litter), "every piece is counted")
     keys = {row["source"]["M"]["key"]["S"] for row in system.stack.rows() if "source" in row}
     assert {key for key in keys if key.startswith("inbox/litter/")} == {"inbox/litter/after.png"}
 
@@ -147,6 +151,30 @@ def test_what_a_job_lives_through_without_paying_twice(system: System, fault: st
     job_id, _, result = system.dropped(f"inbox/{fault}/cat.png", picture())
 
     assert result["outcome"] == "completed", result["message"]
+    assert len(system.tasks(job_id)) == 1
+
+
+def test_a_provider_that_goes_and_comes_back_while_a_job_waits_is_outlived(system: System) -> None:
+    system.preset("gone")
+
+    def polls() -> int:
+        row = system.row(job_id) or {}
+        return int(row.get("polls", {"N": "0"})["N"]) if row.get("state") == {"S": "waiting"} else 0
+
+    system.stack.simulator.fault("undeliverable-yet", times=None)
+    try:
+        system.stack.drop("inbox/gone/cat.png", picture())
+        job_id = system.job_of("inbox/gone/cat.png")
+        until(lambda: polls() >= 1, "the first look at the task")
+        with system.gate.closed():
+            system.stack.simulator.clear_faults()
+            before = polls()
+            until(lambda: polls() >= before + 3, "three looks at a provider that is not there")
+    finally:
+        system.stack.simulator.clear_faults()
+
+    execution = system.execution(job_id)
+    assert (execution["status"], system.result(job_id)["outcome"]) == ("SUCCEEDED", "completed")
     assert len(system.tasks(job_id)) == 1
 
 

@@ -35,12 +35,11 @@ class Finalize:
         TaskUnfinished, TaskUnreadable or ResultUnstored while the task's pictures cannot be had yet, JobBusy while a
         submit is under way, ResultUntold.
         """
-        now = int(self.now())
-        job = self._find(job_id, fault, now)
+        job = self._find(job_id, fault)
         key = layout.result_key(job_id, "result.json")
         result = self._stored(key)
         if result is None:
-            made = self._make(job, now)
+            made = self._make(job)
             result = made if self.results.write_once(key, made.model_dump(mode="json")) else self._stored(key)
             if result is None:
                 raise ResultUnstored(f"job {job_id}: its result.json was there and is gone.")
@@ -48,13 +47,14 @@ class Finalize:
         self.announcements.tell(announcement)
         if job.state is not State.ENDED:
             verdict = Verdict(outcome=result.outcome, message=result.message)
-            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=now)
+            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=result.ended_at)
             count("Jobs", outcome=result.outcome.value)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
 
-    def _find(self, job_id: str, fault: str | None, now: int) -> Job:
+    def _find(self, job_id: str, fault: str | None) -> Job:
         """The row. One without a task after a last look is decided: from then on no submit can send it any more."""
+        now = int(self.now())
         new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now)
         job = self.ledger.get(job_id) or self.ledger.create(new) or new
         if job.state not in (State.ACCEPTED, State.SUBMITTING):
@@ -69,18 +69,19 @@ class Finalize:
         text = self.results.read(key, _MAX_RESULT_BYTES)
         return Result.model_validate_json(text) if text is not None else None
 
-    def _make(self, job: Job, now: int) -> Result:
+    def _make(self, job: Job) -> Result:
         if job.verdict:
-            return make_result(job, job.verdict, now)
+            return make_result(job, job.verdict, int(self.now()))
         provider = self.connect()
         task = provider.read(str(job.task_id), prompt=(job.recipe or {}).get("prompt", ""))
         times = (task.created_at, task.completed_at)
         if task.state is TaskState.WAITING:
             raise TaskUnfinished(f"task {task.task_id}: found status {task.status}; allowed: completed or failed.")
         if task.state is TaskState.FAILED:
-            return make_result(job, verdicts.failed(task.error), now, task_times=times)
+            return make_result(job, verdicts.failed(task.error), int(self.now()), task_times=times)
         pictures, problems = self._store(job, task, provider)
-        return make_result(job, verdicts.stored(job, len(pictures), problems), now, tuple(pictures), times)
+        verdict = verdicts.stored(job, len(pictures), problems)
+        return make_result(job, verdict, int(self.now()), tuple(pictures), times)
 
     def _store(self, job: Job, task: Task, provider: ToApis) -> tuple[list[Picture], list[str]]:
         """Store each picture by itself. What may work at the next try is tried after the others are safe."""
@@ -90,13 +91,12 @@ class Finalize:
         for index, url in enumerate(task.urls, 1):
             try:
                 with provider.download(url) as (chunks, announced):
-                    stored = self.results.store_picture(layout.result_key(job.job_id, str(index)), chunks, announced)
+                    stem = layout.result_key(job.job_id, str(index))
+                    pictures.append(self.results.store_picture(stem, chunks, announced))
             except PictureUnreadable as problem:
                 problems.append(f"picture {index}: {problem.message}")
             except ResultUnstored as problem:
                 unstored = problem
-            else:
-                pictures.append(Picture(index=index, **vars(stored)))
         if unstored:
             raise unstored
         if not pictures:

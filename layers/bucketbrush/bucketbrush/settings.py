@@ -16,7 +16,7 @@ _Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) 
 
 
 class FunctionSettings(BaseModel):
-    """Shared by all functions."""
+    """Shared by all functions, and all that the status function needs."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -37,10 +37,6 @@ class SubmitSettings(FunctionSettings):
     refused_wait_seconds: Seconds
     lookup_wait_seconds: Seconds
     lookup_seconds: Seconds
-
-
-class StatusSettings(FunctionSettings):
-    """The status function needs no more than the shared settings."""
 
 
 class FinalizeSettings(FunctionSettings):

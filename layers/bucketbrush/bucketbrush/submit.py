@@ -4,6 +4,7 @@ The same code serves the queue and the workflow, and any number of deliveries of
 what is still to be done.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import JOB_ID, Job, ObjectVersion, State, Verdict
+from bucketbrush.domain.jobs import JOB_ID, Job, ObjectVersion, Outcome, State, Verdict
 from bucketbrush.domain.pictures import describe, sniff
 from bucketbrush.domain.recipe import (
     MAX_DOCUMENT_BYTES,
@@ -38,6 +39,7 @@ from bucketbrush.domain.recipe import (
 from bucketbrush.observability import logger
 from bucketbrush.settings import SubmitSettings
 
+_INPUT = "execution input"  # how messages name a caller's document
 _FREE = {"owner": "", "lease_until": 0}
 
 
@@ -75,14 +77,15 @@ class Submit:
         Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease.
         """
         job = self._claim(order, invocation)
-        step = {State.ACCEPTED: self._send, State.SUBMITTING: self._look_up}.get(job.state)
-        if step is None:
-            return job
         try:
-            return step(job, order)
+            if job.state is State.ACCEPTED:
+                job = self._send(job, order)
+            elif job.state is State.SUBMITTING:
+                job = self._look_up(job)
         except Exception:
             self._release(job.job_id, invocation)
             raise
+        return job
 
     def _claim(self, order: Order, invocation: Invocation) -> Job:
         now = int(self.now())
@@ -112,7 +115,7 @@ class Submit:
             links = [self.presigner.link(reference) for reference in references]
             provider = self.connect()
         except (RecipeInvalid, ApiKeyMissing) as problem:
-            return self._decide(job, verdicts.rejected(problem))
+            return self._decide(job, verdicts.explained(Outcome.REJECTED, problem))
         body = request_body(recipe, links, job.job_id)
         job = self.ledger.change(
             job,
@@ -124,15 +127,18 @@ class Submit:
         # From here to the stored task id nothing but the one POST happens: whatever breaks, the row says what may be.
         try:
             task_id = provider.submit(body)
-        except (ProviderBusy, ProviderUnreachable) as refusal:
-            return self._hold(job, State.ACCEPTED, refusal, self.settings.refused_wait_seconds)
+        except ProviderBusy as refusal:
+            seconds = refusal.retry_after or self.settings.refused_wait_seconds
+            return self._hold(job, State.ACCEPTED, refusal, seconds)
+        except ProviderUnreachable as problem:
+            return self._hold(job, State.ACCEPTED, problem, self.settings.refused_wait_seconds)
         except SubmitUnanswered as problem:
             return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
         except ProviderRefused as problem:
-            return self._decide(job, verdicts.refused(problem))
+            return self._decide(job, verdicts.explained(Outcome.FAILED, problem))
         return self._accept(job, task_id)
 
-    def _look_up(self, job: Job, _order: Order) -> Job:
+    def _look_up(self, job: Job) -> Job:
         """A POST may have been written and its answer is not known: look for the task, never send again."""
         looked_for = int(self.now()) - (job.submitting_at or 0)
         try:
@@ -150,15 +156,14 @@ class Submit:
         if job.recipe:
             return job.recipe, job.references
         if not JOB_ID.fullmatch(job.job_id):
-            raise RecipeInvalid("execution name: found other letters; allowed: 1 to 64 of a-z, 0-9 and -.")
+            raise RecipeInvalid(f"execution name: found {json.dumps(job.job_id)}; allowed: 1 to 64 of a-z, 0-9 and -.")
         if job.source:
             recipe = read_recipe(*self._preset(job.preset or layout.DEFAULT_PRESET))
             references = [job.source]
         else:
-            name = "execution input"
-            document = check_document({} if order.document is None else order.document, name)
-            recipe = read_recipe(document, name, also=("references",))
-            keys = read_references(document, self.settings.inbox_bucket, name)
+            document = check_document({} if order.document is None else order.document, _INPUT)
+            recipe = read_recipe(document, _INPUT, also=("references",))
+            keys = read_references(document, self.settings.inbox_bucket, _INPUT)
             references = [self._pin(key) for key in keys]
         for reference in references:
             self._check_picture(reference)
@@ -178,7 +183,7 @@ class Submit:
     def _pin(self, key: str) -> ObjectVersion:
         version = self.inbox.current(key)
         if version is None:
-            raise RecipeInvalid(f"references: found no object s3://{self.settings.inbox_bucket}/{key}.")
+            raise RecipeInvalid(f"{_INPUT}: references: found no object s3://{self.settings.inbox_bucket}/{key}.")
         return version
 
     def _check_picture(self, version: ObjectVersion) -> None:
@@ -201,11 +206,11 @@ class Submit:
             **_FREE,
         )
 
-    def _hold(self, job: Job, state: State, reason: BucketbrushError, default_seconds: int) -> Job:
+    def _hold(self, job: Job, state: State, reason: BucketbrushError, least_seconds: int) -> Job:
         logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
         # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
         began = (job.submitting_at if state is State.SUBMITTING else None) or job.created_at
-        seconds = max(getattr(reason, "retry_after", None) or default_seconds, (int(self.now()) - began) // 10)
+        seconds = max(least_seconds, (int(self.now()) - began) // 10)
         return self.ledger.change(job, state=state, hold_seconds=seconds, **_FREE)
 
     def _decide(self, job: Job, verdict: Verdict) -> Job:

@@ -19,7 +19,7 @@ from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.finalize import Finalize
 from bucketbrush.intake import Intake
-from bucketbrush.settings import FinalizeSettings, FunctionSettings, StatusSettings, SubmitSettings, read_settings
+from bucketbrush.settings import FinalizeSettings, FunctionSettings, SubmitSettings, read_settings
 from bucketbrush.status import Status
 from bucketbrush.submit import Submit
 
@@ -47,7 +47,7 @@ def build_intake() -> Intake:
 
 
 def build_status() -> Status:
-    settings = read_settings(StatusSettings, os.environ)
+    settings = read_settings(FunctionSettings, os.environ)
     return Status(ledger=_ledger(settings), connect=lambda: _provider(settings))
 
 

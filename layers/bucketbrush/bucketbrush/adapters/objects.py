@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -12,20 +11,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored
 from bucketbrush.domain.jobs import ObjectVersion
 from bucketbrush.domain.pictures import HEAD_BYTES, TAIL_BYTES, PictureFormat, describe, is_whole, sniff
+from bucketbrush.domain.result import Picture
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 PART_BYTES = 5 * 1024 * 1024  # the smallest part that S3 takes ("Multipart upload limits")
 MAX_PICTURE_BYTES = 256 * 1024 * 1024
-
-
-@dataclass(frozen=True)
-class StoredPicture:
-    key: str
-    bytes: int
-    format: PictureFormat
-    sha256: str
 
 
 class Objects:
@@ -90,7 +82,7 @@ class Objects:
             raise
         return True
 
-    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> StoredPicture:
+    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> Picture:
         """Stream one picture to ``stem`` + its format's suffix, never over an existing object.
 
         Holds one part of 5 MiB, gathered or on its way. ``announced`` is the length in bytes that the
@@ -139,7 +131,7 @@ class _Upload:
             if len(self._buffer) >= HEAD_BYTES:
                 self._recognise()
 
-    def finish(self) -> StoredPicture:
+    def finish(self) -> Picture:
         if not self._received:
             raise ResultUnstored("result: found no bytes.")
         if self._announced is not None and self._received != self._announced:
@@ -153,7 +145,7 @@ class _Upload:
             if not _is_taken(error):
                 raise
             self._check_taken()
-        return StoredPicture(self._key, self._received, kind, self._hash.hexdigest())
+        return Picture(key=self._key, bytes=self._received, format=kind, sha256=self._hash.hexdigest())
 
     def abort(self) -> None:
         """Also a refused completion leaves the upload open, and S3 bills open parts."""

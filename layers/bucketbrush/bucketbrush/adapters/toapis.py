@@ -31,6 +31,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LONGEST_WAIT = 3600
 _CONNECT_SECONDS = 5.0
 _LONGEST_WORD = 40
+_SENTENCE_ENDS = (".", "!", "?", "\u3002", "\uff01", "\uff1f")  # most error texts are Chinese
 # A request may have been taken before these: timeouts, and a conflict with what may be our own task.
 _UNCLEAR = (408, 409, 425, 499)
 # What the documented 503 codes mean; with any other a task may have been made.
@@ -237,7 +238,8 @@ def _error_code(content: dict[str, Any]) -> str:
 def _error_text(content: dict[str, Any], secrets: Iterable[str]) -> str:
     body = _error_body(content)
     words = [body.get("code"), body.get("message") or content.get("fail_reason")]
-    return redact(": ".join(str(word) for word in words if isinstance(word, str | int)), secrets) or "no error text"
+    text = redact(": ".join(str(word) for word in words if isinstance(word, str | int)), secrets) or "no error text"
+    return text if text.endswith(_SENTENCE_ENDS) else f"{text}."
 
 
 def _whole(value: Any) -> int | None:

@@ -54,6 +54,7 @@ class Text(Frozen):
 
     kind: Literal["text"] = "text"
     longest: int | None = None
+    required: bool = False
     default: None = None
 
     @property
@@ -95,7 +96,7 @@ _PICTURES = Whole(low=1, high=10, default=1)
 CATALOGUE: dict[str, Model] = {
     "gpt-image-1.5-official": Model(
         fields={
-            "prompt": Text(),
+            "prompt": Text(required=True),
             "size": OneOf(values=(*_RATIOS, "auto"), default="1:1"),
             "resolution": _RESOLUTION,
             "quality": OneOf(values=_QUALITIES, default="high"),
@@ -110,7 +111,7 @@ CATALOGUE: dict[str, Model] = {
     ),
     "gpt-image-2-vip": Model(
         fields={
-            "prompt": Text(longest=32_000),
+            "prompt": Text(longest=32_000, required=True),
             "size": OneOf(values=_RATIOS, default="1:1"),
             "resolution": _RESOLUTION,
             "quality": OneOf(values=_QUALITIES, default="medium"),

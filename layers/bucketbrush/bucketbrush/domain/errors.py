@@ -25,6 +25,8 @@ holds a key, a signed URL or a prompt.
 from enum import StrEnum
 from typing import ClassVar
 
+AGAIN = "drop the file again, or start an execution of a new name"
+
 
 class Money(StrEnum):
     """Whether a paid task may exist because of what failed."""
@@ -55,17 +57,17 @@ class SettingsInvalid(BucketbrushError):
 
 
 class EventUnreadable(BucketbrushError):
-    advice = "Compare it with the samples in events/; the message stands in the dead-letter queue."
+    advice = "Compare it with the samples in events/; a message goes to the dead-letter queue after five tries."
 
 
 class RecipeInvalid(BucketbrushError):
     """One message for every broken rule of one document or file."""
 
-    advice = "Nothing was sent and nothing was paid: correct it and drop the file again."
+    advice = f"Nothing was sent and nothing was paid: correct it and {AGAIN}."
 
 
 class ApiKeyMissing(BucketbrushError):
-    advice = "Put it in with `aws secretsmanager put-secret-value`; a job rejected for it was not paid: drop it again."
+    advice = f"Put it in with `aws secretsmanager put-secret-value`. A job rejected for it was not paid: {AGAIN}."
 
 
 class JobBusy(BucketbrushError):
@@ -90,7 +92,7 @@ class ProviderBusy(BucketbrushError):
 
 
 class ProviderRefused(BucketbrushError):
-    advice = "Nothing was paid: correct what the provider names and drop the file again."
+    advice = f"Nothing was paid: correct what the provider names and {AGAIN}."
 
 
 class SubmitUnanswered(BucketbrushError):

@@ -14,7 +14,7 @@ from bucketbrush.domain.layout import REFERENCE_PREFIXES
 
 MAX_DOCUMENT_BYTES = 262_144  # what a Step Functions input may hold ("Service quotas"); one limit for every way in
 _LONGEST_QUOTE = 40
-_MOST_PROBLEMS = 20  # a message must fit the ledger row and SNS, whatever stands in the document
+_MOST_NAMES = 20  # a message must fit the ledger row and SNS, whatever stands in the document
 _LONGEST_KEY = 1024  # bytes (S3 User Guide, "Naming Amazon S3 objects")
 
 Recipe: TypeAlias = dict[str, Any]
@@ -61,8 +61,7 @@ def read_recipe(document: dict[str, Any], name: str, also: tuple[str, ...] = ())
         if read is not None:
             recipe[field] = read
     if problems := [*_field_problems(document, model, also), *_pair_problems(recipe, model)]:
-        more = [f"and {len(problems) - _MOST_PROBLEMS:,} more"] if len(problems) > _MOST_PROBLEMS else []
-        raise RecipeInvalid(f"{name}: " + "; ".join(problems[:_MOST_PROBLEMS] + more) + ".")
+        raise RecipeInvalid(f"{name}: {'; '.join(problems)}.")
     return recipe
 
 
@@ -97,16 +96,16 @@ def request_body(recipe: Recipe, reference_urls: list[str], business_id: str) ->
 def _field_problems(document: dict[str, Any], model: Model, also: tuple[str, ...]) -> Iterator[str]:
     for field, rule in model.fields.items():
         value = document.get(field)
-        if value is None and rule.default is None and isinstance(rule, Text):
-            yield f"{field}: found nothing; allowed: {rule.allowed}"
+        if value is None and isinstance(rule, Text) and rule.required:
+            yield f"{field}: found no such field; allowed: {rule.allowed}"
         elif value is not None and rule.read(value) is None:
             found = f"{len(value):,} characters" if isinstance(rule, Text) and isinstance(value, str) else _found(value)
             yield f"{field}: found {found}; allowed: {rule.allowed}"
     known = ["model", *model.fields, *also]
-    for field in document:
-        if field not in known:
-            name = _found(field[:_LONGEST_QUOTE])
-            yield f"found the field {name}, which {document['model']} does not have; allowed: {', '.join(known)}"
+    if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in known]:
+        more = f" and {len(unknown) - _MOST_NAMES:,} more" if len(unknown) > _MOST_NAMES else ""
+        names = ", ".join(unknown[:_MOST_NAMES]) + more
+        yield f"found fields that {document['model']} does not have: {names}; allowed: {', '.join(known)}"
 
 
 def _pair_problems(recipe: Recipe, model: Model) -> Iterator[str]:

@@ -7,6 +7,7 @@ that telling twice tells the same.
 from typing import Any
 
 from bucketbrush.domain.jobs import Frozen, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.pictures import PictureFormat
 
 SCHEMA_VERSION = 1
 
@@ -14,10 +15,9 @@ SCHEMA_VERSION = 1
 class Picture(Frozen):
     """A stored result. ``bytes`` is its size, ``sha256`` its lower-case hex digest."""
 
-    index: int
     key: str
     bytes: int
-    format: str
+    format: PictureFormat
     sha256: str
 
 

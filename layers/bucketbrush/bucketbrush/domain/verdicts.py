@@ -1,24 +1,20 @@
 """Which outcome a job has, and the sentences that tell the user what happened, whether money moved and what to do."""
 
-from bucketbrush.domain.errors import BucketbrushError
+from bucketbrush.domain.errors import AGAIN, BucketbrushError
 from bucketbrush.domain.jobs import Job, Outcome, State, Verdict
 
 
-def rejected(problem: BucketbrushError) -> Verdict:
-    return Verdict(outcome=Outcome.REJECTED, message=str(problem))
-
-
-def refused(problem: BucketbrushError) -> Verdict:
-    """The provider answered the submit with a clear no."""
-    return Verdict(outcome=Outcome.FAILED, message=str(problem))
+def explained(outcome: Outcome, problem: BucketbrushError) -> Verdict:
+    """An outcome that an error is the whole reason of."""
+    return Verdict(outcome=outcome, message=str(problem))
 
 
 def failed(error: str) -> Verdict:
     """The task ended as failed (ToAPIs, image task status page: failed tasks are refunded)."""
     return Verdict(
         outcome=Outcome.FAILED,
-        message=f"The provider ended the task as failed: {error}. It refunds failed tasks: dropping the file again "
-        "pays only for what is made then.",
+        message=f"The provider ended the task as failed: {error} It refunds failed tasks: to pay only for what is made "
+        f"then, {AGAIN}.",
     )
 
 
@@ -26,7 +22,7 @@ def unknown(job_id: str, reason: str) -> Verdict:
     return Verdict(
         outcome=Outcome.UNKNOWN,
         message=f"{reason} The task may have been paid and is never sent again by itself: look for client_business_id "
-        f"{job_id} in the provider's task list, and drop the file again only if it is not there.",
+        f"{job_id} in the provider's task list, and only if it is not there {AGAIN}.",
     )
 
 
@@ -35,9 +31,7 @@ def without_task(job: Job, fault: str | None) -> Verdict:
     reason = f"The submit function ended with {fault or 'no answer'}."
     if job.state is State.SUBMITTING:
         return unknown(job.job_id, reason)
-    message = (
-        f"{reason} Nothing was sent and nothing was paid: its log says why; drop the file again when it is mended."
-    )
+    message = f"{reason} Nothing was sent and nothing was paid: its log says why; when it is mended, {AGAIN}."
     return Verdict(outcome=Outcome.REJECTED, message=message)
 
 
