@@ -106,7 +106,7 @@ def test_without_the_targets_interpreter_the_build_says_so(
     """Bytecode of another Python would lie in the layer unread."""
     chosen = {"LAYER_PYTHON": layer_python, "TARGET_PYTHON": target_python}
     said = _built("bucketbrush", "build-BucketbrushLayer", tmp_path, **chosen)
-    reason = f"{target_python} is no Python {layer_python} here"
+    reason = f"{target_python} is not a working Python {layer_python} here"
     assert said == f"BucketbrushLayer: Python {layer_python}, without bytecode ({reason}): slower cold starts\n"
     assert _bytecode(tmp_path / "artifacts") == []
     assert (tmp_path / "artifacts" / "python" / "bucketbrush" / "intake.py").exists()
@@ -122,8 +122,8 @@ def test_the_dependencies_are_those_of_the_target(tmp_path: Path) -> None:
         TARGET_PYTHON="/nonexistent/python",
     )
     assert said.endswith(
-        "DependenciesLayer: arm64, Python 3.13, without bytecode (/nonexistent/python is no Python 3.13 here): "
-        "slower cold starts\n"
+        "DependenciesLayer: arm64, Python 3.13, without bytecode "
+        "(/nonexistent/python is not a working Python 3.13 here): slower cold starts\n"
     )
     folder = tmp_path / "artifacts" / "python"
     binaries = sorted(folder.rglob("*.so*"))
