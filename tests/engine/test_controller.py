@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import signal
 import socket
@@ -43,9 +44,11 @@ def listening(processes: set[int]) -> set[str]:
     inodes = set()
     for process in processes:
         for descriptor in Path(f"/proc/{process}/fd").iterdir():
-            target = str(descriptor.readlink())
-            if target.startswith("socket:["):
-                inodes.add(target[8:-1])
+            # One that was closed since the folder was read listens to nobody.
+            with contextlib.suppress(FileNotFoundError):
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    inodes.add(target[8:-1])
     rows = [row.split() for table in ("tcp", "tcp6", "udp", "udp6") for row in _rows(Path("/proc/net") / table)]
     listens, receives = "0A", "07"
     return {row[1].partition(":")[0] for row in rows if row[9] in inodes and row[3] in (listens, receives)}
