@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +12,13 @@ import pytest
 from PIL import Image
 
 from tests.contract.aws import bucket, client, keys, machine, name, on_engine, role, secret, table, topic
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from local.simulator import Simulator
 
 __all__ = ["bucket", "machine", "on_engine", "role", "table", "topic"]
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-PATIENCE = 20.0
 
 
 class Context:
@@ -117,9 +116,8 @@ def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, buc
 
     step = functions("submit", {"job_id": job_id, "document": {"job_id": job_id}})
     assert step == {"state": "waiting", "hold_seconds": 0, "plan": [20, 10], "task_id": task["id"], "polls": 0}
-    deadline = time.monotonic() + PATIENCE
-    while functions("status", {"job_id": job_id, "task_id": step["task_id"], "polls": 1}) != {"task_state": "done"}:
-        assert time.monotonic() < deadline
+    look = {"job_id": job_id, "task_id": step["task_id"], "polls": 1}
+    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"task_state": "done"})
 
     told = functions("finalize", {"job_id": job_id, "fault": None})
     assert (told["outcome"], told["model"], told["preset"]) == ("completed", "gpt-image-2-vip", "art")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +21,7 @@ from bucketbrush.domain.errors import (
     TaskUnreadable,
 )
 from tests.contract.scripted import Answer, Scripted, serving
+from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +34,6 @@ SIGNED = "https://b.s3.amazonaws.com/inbox/cat.png?X-Amz-Security-Token=t&X-Amz-
 BODY = {"model": "gpt-image-2-vip", "prompt": PROMPT, "reference_images": [SIGNED], "client_business_id": "cat-1"}
 ECHO = {"code": "invalid_request", "message": f"bad: {KEY}, {PROMPT}, {SIGNED} and sk-another-key-123456"}
 HTML = b"<!DOCTYPE html><title>524: A timeout occurred</title>"
-PATIENCE = 20.0
 PATH = "/v1/images/generations"
 
 
@@ -384,10 +383,7 @@ def test_every_request_has_a_connection_of_its_own(script: Scripted, api: ToApis
 
 
 def finished(api: ToApis, name: str) -> Task:
-    deadline = time.monotonic() + PATIENCE
-    while (task := api.read(name)).state is TaskState.WAITING:
-        assert time.monotonic() < deadline
-    return task
+    return until(lambda: api.read(name), f"the end of task {name}", lambda task: task.state is not TaskState.WAITING)
 
 
 @pytest.mark.parametrize("model", ["gpt-image-1.5-official", "gpt-image-2-vip"])

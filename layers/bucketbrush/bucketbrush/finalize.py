@@ -8,7 +8,7 @@ from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.toapis import Task, TaskState, ToApis
 from bucketbrush.domain import layout, verdicts
-from bucketbrush.domain.errors import JobBusy, PictureUnreadable, ResultUnstored, TaskUnfinished
+from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored, TaskUnfinished
 from bucketbrush.domain.jobs import Job, State, Verdict
 from bucketbrush.domain.result import Announcement, Picture, Result, announce, make_result
 from bucketbrush.observability import count, logger
@@ -57,10 +57,9 @@ class Finalize:
         now = int(self.now())
         new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now)
         job = self.ledger.get(job_id) or self.ledger.create(new) or new
-        if job.state not in (State.ACCEPTED, State.SUBMITTING):
+        if not job.state.before_task:
             return job
-        if job.lease_until > now:
-            raise JobBusy(f"job {job_id}: a submit works on it for {job.lease_until - now} s more.")
+        job.demand_free(now)
         if job.state is State.SUBMITTING and (task := self.connect().find(job_id)):
             return self.ledger.change(job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at)
         return self.ledger.change(job, state=State.DECIDED, verdict=verdicts.without_task(job, fault))

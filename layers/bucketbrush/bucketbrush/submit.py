@@ -17,7 +17,6 @@ from bucketbrush.domain import layout, verdicts
 from bucketbrush.domain.errors import (
     ApiKeyMissing,
     BucketbrushError,
-    JobBusy,
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
@@ -97,10 +96,9 @@ class Submit:
         found = self.ledger.create(new)
         if found is None:
             return new
-        if found.state not in (State.ACCEPTED, State.SUBMITTING):
+        if not found.state.before_task:
             return found
-        if found.lease_until > now:
-            raise JobBusy(f"job {found.job_id}: another invocation works on it for {found.lease_until - now} s more.")
+        found.demand_free(now)
         return self.ledger.change(found, **lease)
 
     def _release(self, job_id: str, invocation: Invocation) -> None:

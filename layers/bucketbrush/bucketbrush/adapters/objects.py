@@ -85,9 +85,9 @@ class Objects:
     def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> Picture:
         """Stream one picture to ``stem`` + its format's suffix, never over an existing object.
 
-        Holds one part of 5 MiB, gathered or on its way. ``announced`` is the length in bytes that the
-        sender promised, if it did. Raises PictureUnreadable (no picture, too large) and ResultUnstored (incomplete, so
-        that it is fetched again); after either, or any other error, nothing is left behind.
+        Holds one part of 5 MiB, gathered or on its way. ``announced`` is the length in bytes that the sender promised,
+        if it did. Raises PictureUnreadable (no picture, too large) and ResultUnstored (incomplete, so that it is
+        fetched again); after either, or any other error, nothing is left behind.
         """
         upload = _Upload(self._client, self._bucket, stem, announced)
         try:

@@ -100,7 +100,7 @@ class ToApis:
             if task_id := _task_id(content):
                 return task_id
             raise SubmitUnanswered(f"submit: HTTP {answer.status_code} without a task id.")
-        raise _refusal(answer, f"submit: HTTP {answer.status_code}, {_error_text(content, secrets)}")
+        raise _refusal(answer, content, secrets)
 
     def find(self, name: str, prompt: str = "") -> Task | None:
         """The task of this id or ``client_business_id``; None when the provider knows none (404, or one client's 400).
@@ -172,9 +172,12 @@ def _json(answer: httpx.Response) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _refusal(answer: httpx.Response, said: str) -> ProviderBusy | ProviderRefused | SubmitUnanswered:
+def _refusal(
+    answer: httpx.Response, content: dict[str, Any], secrets: Iterable[str]
+) -> ProviderBusy | ProviderRefused | SubmitUnanswered:
     """What an error answer to a submit means. Only a clear refusal counts as unpaid; the rest is looked up."""
-    status, code = answer.status_code, _error_code(_json(answer))
+    status, code = answer.status_code, _error_code(content)
+    said = f"submit: HTTP {status}, {_error_text(content, secrets)}"
     unavailable = status == httpx.codes.SERVICE_UNAVAILABLE
     if status == httpx.codes.TOO_MANY_REQUESTS or (unavailable and code in _BUSY_CODES):
         return ProviderBusy(said, _retry_after(answer))

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from bucketbrush.domain.errors import JobBusy
+
 JOB_ID = re.compile(r"[a-z0-9-]{1,64}")
 _SLUG_LENGTH = 43
 _HASH_LENGTH = 20
@@ -42,6 +44,11 @@ class State(StrEnum):
     WAITING = "waiting"  # the provider's task id is known: from here on only GETs
     DECIDED = "decided"  # it ended before there was a task; the outcome is still to be told
     ENDED = "ended"  # result.json is written and announced
+
+    @property
+    def before_task(self) -> bool:
+        """Whether no task is known and no end decided, so that a submit may still work on the job."""
+        return self in (State.ACCEPTED, State.SUBMITTING)
 
 
 class Outcome(StrEnum):
@@ -92,6 +99,12 @@ class Job(Frozen):
     progress: int | None = None
     verdict: Verdict | None = None
     ended_at: int | None = None
+
+    def demand_free(self, now: int) -> None:
+        """Raises JobBusy while another invocation's lease is alive."""
+        if self.lease_until > now:
+            left = self.lease_until - now
+            raise JobBusy(f"job {self.job_id}: another invocation works on it for {left} s more.")
 
 
 def slug(name: str) -> str:
