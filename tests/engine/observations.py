@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from botocore.exceptions import ClientError
 
 from tests.engine.workbench import archive
-from tests.waiting import watch
+from tests.waiting import until, watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,6 +52,7 @@ import os
 class JobBusy(Exception): pass
 def handler(event, context):
     if event == "pid": return os.getpid()
+    if event == "die": os._exit(1)
     raise JobBusy("held by another")
 """
 
@@ -72,6 +74,13 @@ def a_workflow_catches_an_exception_by_its_class_name(bench: Workbench) -> str:
     task["Catch"] = [{"ErrorEquals": ["JobBusy"], "Next": "Caught"}]
     machine = bench.machine({"StartAt": "Task", "States": {"Task": task, "Caught": {"Type": "Succeed"}}})
     return bench.final_status(bench.start(machine))
+
+
+@on_aws("python_runtime", {"errorType": "Runtime.ExitError", "environment kept": False})
+def an_environment_that_dies_is_replaced(bench: Workbench) -> Any:
+    function = bench.function(BUSY)
+    before, error, after = (bench.invoke(function, event) for event in ("pid", "die", "pid"))
+    return {"errorType": error["errorType"], "environment kept": before == after}
 
 
 @on_aws("python_runtime", "Runtime.ImportModuleError")
@@ -157,6 +166,95 @@ def a_machine_ends_an_execution_that_takes_too_long(bench: Workbench) -> str:
     )
 
 
+LATE = "def handler(event, context): return event\n"
+
+
+def _echo_of_a_function(name: str) -> dict[str, Any]:
+    """A machine that ends with what this function is given: a variable, the state's input and the execution's."""
+    seen = {"n": "{% $n %}", "state": "{% $states.input %}", "execution": "{% $states.context.Execution.Input %}"}
+    call = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Next": "End"}
+    call |= {"Arguments": {"FunctionName": name, "Payload": seen}, "Output": "{% $states.result.Payload %}"}
+    begin = {"Type": "Pass", "Assign": {"n": 2}, "Output": {"x": 3}, "Next": "Call"}
+    states = {"Begin": begin, "Call": call, "End": {"Type": "Succeed"}}
+    return {"QueryLanguage": "JSONata", "StartAt": "Begin", "States": states}
+
+
+def _refusal(call: Callable[..., Any], **arguments: Any) -> str | None:
+    """The name of the error that a call answers, if it does."""
+    try:
+        call(**arguments)
+    except ClientError as refused:
+        return str(refused.response["Error"]["Code"])
+    return None
+
+
+@on_aws(
+    "redrive",
+    {
+        "output": {"n": 2, "state": {"x": 3}, "execution": {"a": 1}},
+        "begun": 1,
+        "redrives": 1,
+        "refusals": ["ExecutionNotRedrivable", "ExecutionDoesNotExist"],
+    },
+)
+def a_redriven_execution_goes_on_where_it_failed(bench: Workbench) -> Any:
+    """Even when the machine has another definition by then."""
+    states, name = bench.client("stepfunctions"), bench.name("late")
+    machine = bench.machine(_echo_of_a_function(name))
+    execution = bench.start(machine, input='{"a": 1}')
+    assert bench.final_status(execution) == "FAILED"
+    bench.function(LATE, FunctionName=name)
+    other = {"StartAt": "Other", "States": {"Other": {"Type": "Succeed"}}}
+    states.update_state_machine(stateMachineArn=machine, definition=json.dumps(other))
+    refused = _refusal(states.redrive_execution, executionArn=execution)
+    if refused:
+        return refused
+    bench.final_status(execution)
+    described = states.describe_execution(executionArn=execution)
+    history = states.get_execution_history(executionArn=execution)["events"]
+    return {
+        "output": json.loads(described["output"]),
+        "begun": sum(event["type"] == "PassStateEntered" for event in history),
+        "redrives": described["redriveCount"],
+        "refusals": [_refusal(states.redrive_execution, executionArn=arn) for arn in (execution, f"{execution}-other")],
+    }
+
+
+@on_aws("redrive", ["TIMED_OUT", "TIMED_OUT", "ABORTED", "FAILED"])
+def a_stopped_execution_can_be_redriven_again_and_again(bench: Workbench) -> Any:
+    """The time limit starts anew, and a Fail state fails again."""
+    states = bench.client("stepfunctions")
+    wait, fail = {"Type": "Wait", "Seconds": 40, "Next": "Fail"}, {"Type": "Fail", "Error": "rejected"}
+    limited = bench.start(
+        bench.machine({"TimeoutSeconds": 5, "StartAt": "Wait", "States": {"Wait": wait, "Fail": fail}})
+    )
+    failing = bench.start(bench.machine({"StartAt": "Fail", "States": {"Fail": fail}}))
+    seen = [bench.final_status(limited)]
+    bench.final_status(failing)
+    for execution in (limited, failing):
+        if refused := _refusal(states.redrive_execution, executionArn=execution):
+            return refused
+    seen.append(bench.final_status(limited))
+    states.redrive_execution(executionArn=limited)
+    states.stop_execution(executionArn=limited)
+    return [*seen, bench.final_status(limited), bench.final_status(failing)]
+
+
+@on_aws("ended_executions", "ExecutionAborted")
+def the_retries_of_a_task_end_with_its_execution(bench: Workbench) -> Any:
+    task = {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke", "Parameters": {"FunctionName": "absent"}}
+    task |= {"Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 10, "BackoffRate": 1}], "End": True}
+    execution = bench.start(bench.machine({"StartAt": "Task", "States": {"Task": task}}))
+
+    def last() -> str:
+        found = bench.client("stepfunctions").get_execution_history(executionArn=execution, reverseOrder=True)
+        return str(found["events"][0]["type"])
+
+    until(lambda: last() == "TaskFailed")
+    bench.client("stepfunctions").stop_execution(executionArn=execution)
+    return watch(last, lambda event: event != "ExecutionAborted", seconds=0.6)
+
+
 @on_aws("execution_names", aws=True)
 def starting_a_running_execution_again_is_the_same_start(bench: Workbench) -> bool:
     wait = {"Type": "Wait", "Seconds": 100, "End": True}
@@ -191,6 +289,21 @@ def handler(event, context):
     for value in (3, [2, 2]):
         bench.invoke(function, value)
     return bench.metric_sum(namespace, "Jobs", {"model": "m"})
+
+
+@on_aws("invocation_metrics", {"Invocations": 2.0, "Errors": 2.0})
+def invocations_are_counted_whoever_makes_them(bench: Workbench) -> Any:
+    function = bench.function(BUSY)
+    bench.client("lambda").put_function_event_invoke_config(FunctionName=function, MaximumRetryAttempts=0)
+    bench.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload="{}")
+    task = {"Type": "Task", "Resource": function, "End": True}
+    bench.final_status(bench.start(bench.machine({"StartAt": "Task", "States": {"Task": task}})))
+
+    def counted() -> dict[str, float]:
+        dimensions = {"FunctionName": function.rpartition(":")[2]}
+        return {name: bench.metric_sum("AWS/Lambda", name, dimensions) for name in ("Invocations", "Errors")}
+
+    return watch(counted, lambda counts: counts["Errors"] == 2, seconds=2)
 
 
 @on_aws("execution_metrics", {"ExecutionsStarted": 2.0, "ExecutionsFailed": 2.0, "ExecutionsAborted": 0.0})

@@ -68,6 +68,32 @@ def test_a_tls_only_bucket_can_be_read(strict: Workbench) -> None:
     assert _read_from_a_tls_only_bucket(strict) == "picture"
 
 
+def test_a_policy_can_name_an_index_and_the_executions_of_a_machine(strict: Workbench) -> None:
+    iam, arn = strict.client("iam"), "arn:aws:{}:us-east-1:000000000000:{}"
+    allowed = _policy(
+        Effect="Allow",
+        Action=["dynamodb:Query", "states:DescribeExecution", "states:RedriveExecution"],
+        Resource=[arn.format("dynamodb", "table/jobs/index/*"), arn.format("states", "execution:jobs:*")],
+    )
+    iam.create_user(UserName="keeper")
+    iam.put_user_policy(UserName="keeper", PolicyName="keep", PolicyDocument=allowed)
+    key = iam.create_access_key(UserName="keeper")["AccessKey"]
+    secrets = {"aws_access_key_id": key["AccessKeyId"], "aws_secret_access_key": key["SecretAccessKey"]}
+    states, table = (strict.engine.client(service, **secrets) for service in ("stepfunctions", "dynamodb"))
+
+    def answer(call: Any, **arguments: Any) -> str:
+        with pytest.raises(ClientError) as refused:
+            call(**arguments)
+        return str(refused.value.response["Error"]["Code"])
+
+    query = {"TableName": "jobs", "KeyConditionExpression": "a = :a", "ExpressionAttributeValues": {":a": {"S": "a"}}}
+    answers = [answer(table.query, **query, IndexName="due"), answer(table.query, **query)]
+    assert answers == ["ResourceNotFoundException", "AccessDeniedException"]
+    for call in (states.describe_execution, states.redrive_execution):
+        answers = [answer(call, executionArn=arn.format("states", f"execution:{name}:1")) for name in ("jobs", "other")]
+        assert answers == ["ExecutionDoesNotExist", "AccessDeniedException"]
+
+
 def test_the_stock_engine_still_shuts_readers_out(strict_stock: Workbench) -> None:
     seen = _read_from_a_tls_only_bucket(strict_stock)
     assert seen == "AccessDenied", "upstream closed it: delete local/engine/differences/transport.py"

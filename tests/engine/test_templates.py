@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.waiting import until
+from tests.engine.workbench import RUNTIME
+from tests.waiting import until, watch
 
 if TYPE_CHECKING:
     from tests.engine.workbench import Workbench
@@ -118,13 +119,89 @@ TEMPLATE = {
                 "AlarmDescription": {"Fn::If": ["HasEmail", "mailed", {"Ref": "AWS::NoValue"}]},
             },
         },
+        "HeartbeatAlarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "Namespace": "AWS/Lambda",
+                "MetricName": "Invocations",
+                "Dimensions": [{"Name": "FunctionName", "Value": {"Ref": "Failing"}}],
+                "Statistic": "SampleCount",
+                "Period": 60,
+                "EvaluationPeriods": 1,
+                "Threshold": 1,
+                "ComparisonOperator": "LessThanThreshold",
+                "TreatMissingData": "breaching",
+            },
+        },
+        "Failing": {
+            "Type": "AWS::Serverless::Function",
+            "Properties": {
+                "Runtime": RUNTIME,
+                "Handler": "index.handler",
+                "InlineCode": "def handler(event, context): raise ValueError(event)\n",
+                "EventInvokeConfig": {"MaximumRetryAttempts": 0},
+            },
+        },
+        "Ended": {"Type": "AWS::SQS::Queue"},
+        "EndedRule": {
+            "Type": "AWS::Events::Rule",
+            "Properties": {
+                "EventPattern": {
+                    "source": ["aws.states"],
+                    "detail-type": ["Step Functions Execution Status Change"],
+                    "detail": {
+                        "stateMachineArn": [{"Ref": "Waiting"}],
+                        "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+                    },
+                },
+                "Targets": [
+                    {
+                        "Id": "queue",
+                        "Arn": _arn("Ended"),
+                        "InputTransformer": {
+                            "InputPathsMap": {"name": "$.detail.name", "status": "$.detail.status"},
+                            "InputTemplate": '{"execution": <name>, "status": <status>}',
+                        },
+                    }
+                ],
+            },
+        },
+        "Waiting": {
+            "Type": "AWS::Serverless::StateMachine",
+            "Properties": {
+                "Role": _arn("Role"),
+                "Definition": {
+                    "QueryLanguage": "JSONata",
+                    "TimeoutSeconds": 20,
+                    "StartAt": "Wait",
+                    "States": {
+                        "Wait": {"Type": "Wait", "Seconds": "{% $states.input.wait %}", "Next": "Fail"},
+                        "Fail": {"Type": "Fail", "Error": "rejected"},
+                    },
+                },
+            },
+        },
         "Log": {"Type": "AWS::Logs::LogGroup", "Properties": {"RetentionInDays": 30}},
         "Table": {
             "Type": "AWS::DynamoDB::Table",
             "Properties": {
                 "BillingMode": "PAY_PER_REQUEST",
-                "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+                "AttributeDefinitions": [
+                    {"AttributeName": "pk", "AttributeType": "S"},
+                    {"AttributeName": "open", "AttributeType": "S"},
+                    {"AttributeName": "due", "AttributeType": "N"},
+                ],
                 "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+                "GlobalSecondaryIndexes": [
+                    {
+                        "IndexName": "due",
+                        "KeySchema": [
+                            {"AttributeName": "open", "KeyType": "HASH"},
+                            {"AttributeName": "due", "KeyType": "RANGE"},
+                        ],
+                        "Projection": {"ProjectionType": "KEYS_ONLY"},
+                    }
+                ],
             },
         },
         "Role": {
@@ -163,7 +240,10 @@ TEMPLATE = {
     "Outputs": {
         **{
             name: {"Value": {"Ref": name}}
-            for name in ("Bucket", "Queue", "Dead", "Topic", "Alarm", "Table", "Machine", "Role")
+            for name in (
+                *("Bucket", "Queue", "Dead", "Topic", "Alarm", "Table", "Machine", "Role"),
+                *("HeartbeatAlarm", "Failing", "Ended", "Waiting"),
+            )
         },
         "Prefixes": {"Value": {"Fn::Join": ["|", {"Ref": "Prefixes"}]}},
     },
@@ -217,6 +297,59 @@ def test_an_inline_jsonata_workflow_reads_the_ledger(ours: Workbench, outputs: d
     assert ours.final_status(execution) == "SUCCEEDED"
     output = ours.client("stepfunctions").describe_execution(executionArn=execution)["output"]
     assert json.loads(output) == {"plan": [20, 5], "keys": "plan"}
+
+
+def test_every_execution_that_did_not_succeed_is_told(ours: Workbench, outputs: dict[str, str]) -> None:
+    for name, seconds in (("failing", 0), ("limited", 30), ("stopped", 30)):
+        execution = ours.start(outputs["Waiting"], name=name, input=json.dumps({"wait": seconds}))
+    ours.client("stepfunctions").stop_execution(executionArn=execution)
+    told = [json.loads(ours.message(outputs["Ended"]) or "{}") for _ in range(3)]
+    assert {message.pop("execution"): message for message in told} == {
+        "failing": {"status": "FAILED"},
+        "limited": {"status": "TIMED_OUT"},
+        "stopped": {"status": "ABORTED"},
+    }
+
+
+def test_an_index_holds_only_the_rows_that_have_its_keys(ours: Workbench, outputs: dict[str, str]) -> None:
+    table = ours.client("dynamodb")
+
+    def due(now: int) -> list[str]:
+        values = {":open": {"S": "yes"}, ":now": {"N": str(now)}}
+        pages = table.get_paginator("query").paginate(
+            TableName=outputs["Table"],
+            IndexName="due",
+            KeyConditionExpression="#open = :open AND due <= :now",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues=values,
+            PaginationConfig={"PageSize": 1},
+        )
+        return [item["pk"]["S"] for page in pages for item in page["Items"]]
+
+    for number, more in enumerate([{"due": {"N": "30"}}, {"due": {"N": "4"}}, {"due": {"N": "5"}}, {}]):
+        item = {"pk": {"S": f"row {number}"}, "open": {"S": "yes"}, **more}
+        table.put_item(TableName=outputs["Table"], Item=item)
+    assert due(now=20) == ["row 1", "row 2"]
+    table.update_item(
+        TableName=outputs["Table"],
+        Key={"pk": {"S": "row 1"}},
+        UpdateExpression="REMOVE #open, due",
+        ExpressionAttributeNames={"#open": "open"},
+    )
+    assert due(now=30) == ["row 2", "row 0"]
+
+
+def test_a_function_that_may_not_be_retried_runs_once(ours: Workbench, outputs: dict[str, str]) -> None:
+    """And the alarm that waits for its first invocation is quiet from then on."""
+    until(lambda: ours.alarm_state(outputs["HeartbeatAlarm"]) == "ALARM", "a missing heartbeat is noticed")
+    ours.client("lambda").invoke(FunctionName=outputs["Failing"], InvocationType="Event", Payload="{}")
+    until(lambda: ours.alarm_state(outputs["HeartbeatAlarm"]) == "OK", "the heartbeat is seen")
+
+    def errors() -> float:
+        return ours.metric_sum("AWS/Lambda", "Errors", {"FunctionName": outputs["Failing"]})
+
+    # The engine's first retry comes after a second.
+    assert watch(errors, lambda count: count > 1, seconds=1.5) == 1
 
 
 def test_only_the_failed_message_of_a_batch_goes_to_the_dead_letter_queue(ours: Workbench) -> None:

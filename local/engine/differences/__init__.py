@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# The order matters once: the bound on environments wraps whatever runs the functions.
+# The order matters twice: the bound on environments wraps whatever runs the functions, and the limit and the metrics of
+# executions wrap what a redrive adds.
 NAMES = (
     "python_runtime",
     "bounded_environments",
     "retry_delays",
+    "redrive",
+    "ended_executions",
     "execution_timeout",
     "execution_names",
     "versioned_events",
     "embedded_metrics",
+    "invocation_metrics",
     "execution_metrics",
     "queue_metrics",
     "alarms",
