@@ -50,7 +50,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the signed URLs of references
-    settings = Settings(options.queue_seconds, options.task_seconds, options.jitter, options.seed, options.api_key)
+    settings = Settings(
+        options.queue_seconds, options.task_seconds, options.jitter, options.seed, options.api_key, options.paint
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once all is closed
     with (
         _listener(options.port, "choose another with --port, or make simulator PORT=...") as api,
@@ -95,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="makes ids and jitter repeatable")
     parser.add_argument("--api-key", default=default.api_key, help="the key that clients must send")
+    parser.add_argument(
+        "--no-paint", dest="paint", action="store_false", help="copies of one picture: for thousands of tasks"
+    )
     parser.add_argument("--die-with-parent", action="store_true", help="end when stdin is closed")
     return parser
 

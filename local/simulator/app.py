@@ -20,9 +20,11 @@ from local.simulator import answers
 from local.simulator.answers import RefusedError
 from local.simulator.faults import FAULTS, Faults, Hook, for_task
 from local.simulator.files import MEDIA_TYPES, FileStore
+from local.simulator.painting import copy, paint
 from local.simulator.rules import business_id_of, check
 from local.simulator.studio import Studio
 from local.simulator.tasks import TaskBook
+from local.simulator.wire import connection_of, reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -38,13 +40,17 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """How a simulator behaves. Seconds are real; `jitter` is the fraction by which each duration varies."""
+    """How a simulator behaves. Seconds are real; `jitter` is the fraction by which each duration varies.
+
+    Without `paint` every picture is a copy, of the ordered pixels and with bytes of its own: for thousands of tasks.
+    """
 
     queue_seconds: float = 1.0
     task_seconds: float = 4.0
     jitter: float = 0.0
     seed: int | None = None
     api_key: str = "sk-simulator"
+    paint: bool = True
 
 
 class World:
@@ -55,7 +61,8 @@ class World:
         chance = Random(settings.seed)
         self.book = TaskBook(clock, settings.queue_seconds, settings.task_seconds, settings.jitter, chance)
         self.faults = Faults()
-        self.studio = Studio(clock, files)
+        self.studio = Studio(clock, files, paint if settings.paint else copy)
+        self.reused_connections = 0  # requests on a connection that had carried one before; those of control apart
 
     def reset(self) -> None:
         """As if just started."""
@@ -63,6 +70,7 @@ class World:
         self.book.clear()
         self.faults.clear()
         self.files.clear()
+        self.reused_connections = 0
 
 
 class Api:
@@ -87,7 +95,9 @@ class Api:
         if business_id:
             world.book.posts[business_id] += 1
         own = world.faults.of_order(business_id, prompt)
-        if refusal := world.faults.strike(Hook.SUBMIT, own):
+        if refusal := world.faults.strike(
+            Hook.SUBMIT, own, request=request, sent=body if isinstance(body, dict) else {}
+        ):
             return refusal
         task = world.book.accept(check(body))
         task.faults = for_task(own)
@@ -106,9 +116,8 @@ class Api:
         task.polls += 1
         now = world.clock()
         body = task.body(now)
-        return world.faults.strike(Hook.STATUS, task.faults, task.status(now), task=task, body=body) or JSONResponse(
-            body
-        )
+        scene = {"task": task, "body": body, "request": request}
+        return world.faults.strike(Hook.STATUS, task.faults, task.status(now), **scene) or JSONResponse(body)
 
     async def upload(self, request: Request) -> Response:
         """ToAPIs Upload Image page: JPEG, PNG, WebP or GIF of at most 10 MB as form field `file`."""
@@ -159,8 +168,10 @@ class Files:
         file = world.files.get(request.url.path)
         if file is None:
             return PlainTextResponse("not found", 404)
-        task = world.book.find(file.task_id) if file.task_id else None
-        answer = world.faults.strike(Hook.FILE, task.faults, task=task, file=file) if task else None
+        answer = None
+        if task := world.book.find(file.task_id) if file.task_id else None:
+            task.downloads += 1
+            answer = world.faults.strike(Hook.FILE, task.faults, task=task, file=file)
         return answer or FileResponse(file.path, media_type=file.media_type)
 
 
@@ -182,10 +193,15 @@ class Control:
         ]
 
     async def health(self, _: Request) -> Response:
-        """Counts; `keys_sent_to_files` should stay 0."""
+        """Counts; `keys_sent_to_files` should stay 0, and `reused_connections` with a client that keeps none."""
         world = self._world
         return JSONResponse(
-            {"status": "ok", "tasks": len(world.book.tasks), "keys_sent_to_files": world.files.keys_received}
+            {
+                "status": "ok",
+                "tasks": len(world.book.tasks),
+                "keys_sent_to_files": world.files.keys_received,
+                "reused_connections": world.reused_connections,
+            }
         )
 
     async def tasks(self, _: Request) -> Response:
@@ -248,7 +264,22 @@ def simulator_app(world: World, files_port: int) -> ASGIApp:
         to_files = scope["type"] == "http" and scope["server"][1] == files_port
         await (files if to_files else api)(scope, receive, send)
 
-    return _logged(by_port)
+    return _logged(_counted(by_port, world))
+
+
+def _counted(app: ASGIApp, world: World) -> ASGIApp:
+    """Notices connections that are used again, and resets those that a fault has made stale."""
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/_simulator/"):
+            await app(scope, receive, send)
+            return
+        connection = connection_of(scope)
+        connection.requests += 1
+        world.reused_connections += connection.requests > 1
+        await (reset(scope, receive) if connection.stale else app(scope, receive, send))
+
+    return counted
 
 
 def _logged(app: ASGIApp) -> ASGIApp:

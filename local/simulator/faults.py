@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from local.simulator.answers import Json, RefusedError
-from local.simulator.files import SlowAnswer, StoredFile
-from local.simulator.wire import HalfAnswer, NoAnswer
+from local.simulator.answers import Json, RefusedError, failed
+from local.simulator.files import OversizeAnswer, SlowAnswer, StoredFile
+from local.simulator.wire import HalfAnswer, LastAnswer, LateAnswer, NoAnswer
 
 if TYPE_CHECKING:
+    from starlette.requests import Request
+
     from local.simulator.tasks import Task
 
 
@@ -39,12 +41,17 @@ class Hook(StrEnum):
 
 @dataclass
 class Scene:
-    """What a fault sees and may change: its value, and the task, body or file of its hook."""
+    """What a fault sees and may change: its value, and the task, answer body or file of its hook.
+
+    `request` and `sent`, its JSON body, are there to be echoed.
+    """
 
     value: str
     task: Task | None = None
     body: Json = field(default_factory=dict)
     file: StoredFile | None = None
+    request: Request | None = None
+    sent: Json = field(default_factory=dict)
 
 
 Effect = Callable[[Scene], Response | None]  # an answer instead of the usual one, or None after a change in place
@@ -158,6 +165,52 @@ def _unreadable(_: Scene) -> Response:
     return PlainTextResponse("upstream connect error")
 
 
+def _empty(_: Scene) -> Response:
+    return Response(media_type="application/json")
+
+
+def _cut_off(scene: Scene) -> Response:
+    return HalfAnswer(bytes(JSONResponse(scene.body).body), "application/json", sized=True)
+
+
+def _half_json(scene: Scene) -> Response:
+    whole = bytes(JSONResponse(scene.body).body)
+    return Response(whole[: len(whole) // 2], media_type="application/json")
+
+
+def _late(scene: Scene) -> Response:
+    return LateAnswer(scene.body, float(scene.value))
+
+
+def _last(scene: Scene) -> Response:
+    return LastAnswer(scene.body)
+
+
+def _echo_order(scene: Scene) -> Response:
+    """The request as it came, with nothing escaped: the key, the signed links and the prompt."""
+    sent = scene.sent
+    links = [*(sent.get("image_urls") or sent.get("reference_images") or []), sent.get("mask_url", "")]
+    words = [_called(scene), f"prompt {sent.get('prompt')}", "image_urls", *links]
+    return RefusedError(400, "invalid_request", " ".join(["cannot serve", *map(str, words)]).strip()).response()
+
+
+def _echo_query(scene: Scene) -> Response:
+    return RefusedError(500, "internal_error", f"panic while serving {_called(scene)}", "internal_error").response()
+
+
+def _fail_with_echo(scene: Scene) -> None:
+    if scene.task is not None:
+        order = scene.task.order
+        links = " ".join([*order.references, order.mask or ""]).strip()
+        scene.task.failure = f"upstream could not fetch {links} for the prompt {order.prompt}"
+
+
+def _called(scene: Scene) -> str:
+    """The request line and the key."""
+    request = scene.request
+    return f"{request.method} {request.url} Authorization: {request.headers['authorization']}" if request else ""
+
+
 _SHAPES: dict[str, Json] = {
     "integer-code": {"error": {"code": 400, "message": "bad field", "type": "invalid_request_error"}},
     "no-type": {"error": {"code": "invalid_request", "message": "bad field"}},
@@ -197,10 +250,29 @@ def _empty_data(scene: Scene) -> None:
     scene.body["result"]["data"] = []
 
 
-def _undeliverable(scene: Scene) -> None:
+def _unfinish(scene: Scene) -> None:
+    """Take out what only a finished task shows."""
     for key in ("result", "completed_at", "expires_at", "usage"):
         scene.body.pop(key, None)
+
+
+def _undeliverable(scene: Scene) -> None:
+    _unfinish(scene)
     scene.body.update(status="in_progress", progress=100, billing={"status": "pending"})
+
+
+def _flap(scene: Scene) -> None:
+    if scene.task is not None:
+        scene.task.flaps += 1
+        if scene.task.flaps % 2 == 0 and scene.task.flaps <= 2 * int(scene.value):
+            _undeliverable(scene)
+
+
+def _failed_for_now(scene: Scene) -> None:
+    if scene.task is not None:
+        task = scene.task
+        _unfinish(scene)
+        scene.body.update(failed(task.id, task.order.model, task.created_at, "call upstream API failed"))
 
 
 def _fewer(scene: Scene) -> None:
@@ -214,6 +286,24 @@ def _half(*, sized: bool) -> Effect:
         return HalfAnswer(file.path.read_bytes(), file.media_type, sized=sized)
 
     return effect
+
+
+def _oversize(*, announced: bool) -> Effect:
+    return lambda scene: OversizeAnswer(_file(scene), float(scene.value), announced=announced)
+
+
+def _short(scene: Scene) -> Response:
+    content = _file(scene).path.read_bytes()
+    return Response(content[: len(content) // 2], media_type=_file(scene).media_type)
+
+
+def _no_bytes(scene: Scene) -> Response:
+    return Response(media_type=_file(scene).media_type)
+
+
+def _dead_link(scene: Scene) -> Response | None:
+    gone = scene.task is not None and scene.task.downloads > int(scene.value)
+    return PlainTextResponse("not found", 404) if gone else None
 
 
 def _other_type(scene: Scene) -> Response:
@@ -301,6 +391,12 @@ _ALL = (
         value="flat",
     ),
     Fault(
+        "submit-echo",
+        Hook.SUBMIT,
+        "400 whose message repeats the key, the prompt and the signed links of the references; no task",
+        _echo_order,
+    ),
+    Fault(
         "submit-500-accepted",
         Hook.ACCEPTED,
         "500 internal_error, and yet the task is made",
@@ -309,6 +405,28 @@ _ALL = (
     Fault("submit-drop-answer", Hook.ACCEPTED, "the task is made; the connection closes without an answer", _drop),
     Fault("submit-html-524-accepted", Hook.ACCEPTED, "the task is made; the edge answers HTML with 524", _edge_timeout),
     Fault("submit-unreadable", Hook.ACCEPTED, "the task is made; 200 with a body that is no JSON", _unreadable),
+    Fault("submit-empty", Hook.ACCEPTED, "the task is made; 200 with an empty body", _empty),
+    Fault(
+        "submit-truncated",
+        Hook.ACCEPTED,
+        "the task is made; 200 with half the bytes of JSON that Content-Length promises",
+        _cut_off,
+    ),
+    Fault(
+        "submit-half-json",
+        Hook.ACCEPTED,
+        "the task is made; 200 with the first half of its JSON as a whole answer",
+        _half_json,
+    ),
+    Fault(
+        "submit-slow", Hook.ACCEPTED, "the task is made at once; its answer comes after value seconds", _late, value="5"
+    ),
+    Fault(
+        "submit-stale-socket",
+        Hook.ACCEPTED,
+        "the usual answer; its connection stays open, and a next request on it is reset unread",
+        _last,
+    ),
     Fault(
         "submit-pending",
         Hook.ACCEPTED,
@@ -324,6 +442,12 @@ _ALL = (
         value="call upstream API failed: upstream returned status 500",
     ),
     Fault("task-moderated", Hook.TASK, "the task fails with a policy text", _set_task("failure"), value=_MODERATED),
+    Fault(
+        "task-failed-echo",
+        Hook.TASK,
+        "the task fails with a text that repeats the signed links of the references and the prompt",
+        _fail_with_echo,
+    ),
     Fault("hang", Hook.TASK, "the task stays in progress for ever", _set_task("ends", inf)),
     Fault("fewer-pictures", Hook.TASK, "value pictures fewer than n, at least one", _fewer, value="1"),
     Fault(
@@ -344,6 +468,32 @@ _ALL = (
     ),
     Fault("status-html-524", Hook.STATUS, "an HTML page with status 524 from the edge", _edge_timeout, counts=True),
     Fault("status-unreadable", Hook.STATUS, "200 with a body that is no JSON", _unreadable, counts=True),
+    Fault("status-empty", Hook.STATUS, "200 with an empty body", _empty, counts=True),
+    Fault(
+        "status-truncated",
+        Hook.STATUS,
+        "200 with half the bytes of JSON that Content-Length promises",
+        _cut_off,
+        counts=True,
+    ),
+    Fault(
+        "status-half-json",
+        Hook.STATUS,
+        "200 with the first half of its JSON as a whole answer",
+        _half_json,
+        counts=True,
+    ),
+    Fault("status-slow", Hook.STATUS, "the answer, as it is now, comes after value seconds", _late, value="5"),
+    Fault(
+        "status-stale-socket",
+        Hook.STATUS,
+        "the usual answer; its connection stays open, and a next request on it is reset unread",
+        _last,
+        counts=True,
+    ),
+    Fault(
+        "status-echo", Hook.STATUS, "500 whose message repeats the request's URL and the key", _echo_query, counts=True
+    ),
     Fault(
         "late-lookup",
         Hook.STATUS,
@@ -368,6 +518,22 @@ _ALL = (
         times=3,
         counts=True,
         only="completed",
+    ),
+    Fault(
+        "flapping",
+        Hook.STATUS,
+        "a finished task shows completed at one query and in_progress at the next, value times over",
+        _flap,
+        times=None,
+        value="3",
+        only="completed",
+    ),
+    Fault(
+        "failed-for-now",
+        Hook.STATUS,
+        "failed and refunded with a text, although the task goes on",
+        _failed_for_now,
+        counts=True,
     ),
     Fault(
         "top-level-url",
@@ -409,10 +575,42 @@ _ALL = (
         times=None,
         counts=True,
     ),
+    Fault(
+        "links-die",
+        Hook.FILE,
+        "the first value downloads of a task pass; after them all its links answer 404",
+        _dead_link,
+        times=None,
+        value="1",
+    ),
     Fault("file-503", Hook.FILE, "503 from the file host", lambda _: PlainTextResponse("try again", 503), counts=True),
     Fault("file-drop", Hook.FILE, "the connection closes without an answer", _drop, counts=True),
     Fault("file-truncated", Hook.FILE, "half the bytes that Content-Length promises", _half(sized=True), counts=True),
     Fault("file-truncated-chunked", Hook.FILE, "a chunked answer without its end", _half(sized=False), counts=True),
+    Fault(
+        "file-lying-length",
+        Hook.FILE,
+        "half the bytes, and a Content-Length that says they are all",
+        _short,
+        counts=True,
+    ),
+    Fault("file-empty", Hook.FILE, "200 with no bytes", _no_bytes, counts=True),
+    Fault(
+        "file-oversize",
+        Hook.FILE,
+        "the right bytes, then zero bytes up to value MiB (inf: without end), chunked without Content-Length",
+        _oversize(announced=False),
+        times=None,
+        value="300",
+    ),
+    Fault(
+        "file-oversize-announced",
+        Hook.FILE,
+        "the right bytes, then zero bytes up to value MiB, as Content-Length says",
+        _oversize(announced=True),
+        times=None,
+        value="300",
+    ),
     Fault(
         "file-not-image",
         Hook.FILE,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MEDIA_TYPES = {".png": "image/png", ".jpeg": "image/jpeg", ".webp": "image/webp", ".gif": "image/gif"}
 
 PIECES = 10  # of a slow download
+MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -78,3 +79,22 @@ async def _slowly(content: bytes, seconds: float) -> AsyncIterator[bytes]:
     for start in range(0, len(content), piece):
         await asyncio.sleep(seconds / PIECES)
         yield content[start : start + piece]
+
+
+class OversizeAnswer(StreamingResponse):
+    """A file and then zero bytes, some MiB in all (infinity is allowed unless `announced`), never held in memory."""
+
+    def __init__(self, file: StoredFile, mebibytes: float, *, announced: bool) -> None:
+        size = mebibytes * MEBIBYTE
+        headers = {"Content-Length": str(int(size))} if announced else None
+        super().__init__(_padded(file.path.read_bytes(), size), media_type=file.media_type, headers=headers)
+
+
+async def _padded(content: bytes, size: float) -> AsyncIterator[bytes]:
+    yield content[: int(min(size, len(content)))]
+    left, zeros = size - len(content), bytes(MEBIBYTE // 4)
+    while left > 0:
+        await asyncio.sleep(0)  # let the server see that the client has gone: nothing else here would wait then
+        piece = zeros[: int(min(left, len(zeros)))]
+        yield piece
+        left -= len(piece)

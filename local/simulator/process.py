@@ -34,6 +34,7 @@ class Simulator:
 
     `base_url`, `files_url`, `api_key` and `pid` are there once it has started. It ends with the block, and also when
     this process dies. Its log (no prompts, keys or query strings) goes to `log`, or to a file that ends with it.
+    Without `paint` every picture is a copy with bytes of its own: for thousands of tasks.
     """
 
     base_url: str
@@ -51,6 +52,7 @@ class Simulator:
         api_key: str = "sk-simulator",
         port: int = 0,
         files_port: int = 0,
+        paint: bool = True,
         log: Path | None = None,
     ) -> None:
         options = {
@@ -64,6 +66,7 @@ class Simulator:
         }
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         self._command = [sys.executable, "-m", "local.simulator", "--die-with-parent", *given]
+        self._command += [] if paint else ["--no-paint"]
         self._log_path = log
         self._log: IO[bytes] | None = None
         self._running = ExitStack()
@@ -114,7 +117,7 @@ class Simulator:
         self._control("DELETE", "faults")
 
     def health(self) -> dict[str, Any]:
-        """Counts: tasks, keys_sent_to_files."""
+        """Counts: tasks, keys_sent_to_files, reused_connections."""
         return self._control("GET", "health")
 
     def reset(self) -> None:

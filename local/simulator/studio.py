@@ -13,13 +13,18 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from local.simulator.painting import UnusableReferenceError, paint
+from local.simulator.painting import UnusableReferenceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from local.simulator.files import FileStore
+    from local.simulator.rules import Order
     from local.simulator.tasks import Clock, Task
+
+    # order, references, mask, folder -> order.n pictures in the folder
+    Painter = Callable[[Order, list[Path], Path | None, Path], list[Path]]
 
 LARGEST_REFERENCE = 50 * 1024 * 1024  # bytes; ToAPIs image editing page, body.image_urls: "max 50MB each"
 DOWNLOADS_AT_ONCE = 16
@@ -31,8 +36,8 @@ _log = logging.getLogger(__name__)
 class Studio:
     """An async context: the work of a running simulator lives and ends inside it."""
 
-    def __init__(self, clock: Clock, files: FileStore) -> None:
-        self._clock, self._files = clock, files
+    def __init__(self, clock: Clock, files: FileStore, painter: Painter) -> None:
+        self._clock, self._files, self._painter = clock, files, painter
         self._painters = ThreadPoolExecutor(os.cpu_count() or 2, thread_name_prefix="painter")
         self._turns = asyncio.Semaphore(DOWNLOADS_AT_ONCE)
         # References on this machine are asked for directly even where a proxy is set, each on a connection of its own.
@@ -94,7 +99,7 @@ class Studio:
         gallery = self._files.folder / task.id
         gallery.mkdir()
         loop = asyncio.get_running_loop()
-        made = await loop.run_in_executor(self._painters, paint, order, paths, mask, gallery)
+        made = await loop.run_in_executor(self._painters, self._painter, order, paths, mask, gallery)
         return [self._files.add_result(task.id, path) for path in made[: task.pictures]]
 
     async def _download(self, url: str, name: str, path: Path) -> Path:

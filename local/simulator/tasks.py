@@ -31,6 +31,7 @@ class TaskRecord(TypedDict):
     status: str
     posts: int  # POSTs that carried this client_business_id, refused ones too
     polls: int  # status queries of this task
+    downloads: int  # requests for its pictures, refused and broken ones too
     prompt: str
     size: str
     resolution: str
@@ -56,6 +57,8 @@ class Task:
     failure: str | None = None
     pictures: int = 0
     polls: int = 0
+    downloads: int = 0
+    flaps: int = 0  # status queries that the fault `flapping` has seen
 
     def status(self, now: float) -> str:
         """A task that is painted too early waits for its time; one that is late stays in progress."""
@@ -97,6 +100,7 @@ class TaskBook:
     chance: Random
     tasks: dict[str, Task] = field(default_factory=dict)
     posts: Counter[str] = field(default_factory=Counter)
+    _first: dict[str, Task] = field(default_factory=dict)  # by client_business_id
 
     def accept(self, order: Order) -> Task:
         """A new queued task; queue and task time each vary by the jitter, a fraction."""
@@ -105,13 +109,13 @@ class TaskBook:
         ends = starts + self._varied(self.task_seconds)
         task = Task(self._new_id(), order, int(time.time()), now, starts, ends, pictures=order.n)
         self.tasks[task.id] = task
+        if order.business_id:
+            self._first.setdefault(order.business_id, task)
         return task
 
     def find(self, name: str) -> Task | None:
         """By task id, or by client_business_id; of several with one business id the first (the docs leave it open)."""
-        if name in self.tasks:
-            return self.tasks[name]
-        return next((task for task in self.tasks.values() if task.order.business_id == name), None)
+        return self.tasks.get(name) or self._first.get(name)
 
     def records(self) -> list[TaskRecord]:
         """Every task in the order of arrival."""
@@ -121,6 +125,7 @@ class TaskBook:
         """Forget every task."""
         self.tasks.clear()
         self.posts.clear()
+        self._first.clear()
 
     def _record(self, task: Task) -> TaskRecord:
         order = task.order
@@ -131,6 +136,7 @@ class TaskBook:
             "status": task.status(self.clock()),
             "posts": self.posts[order.business_id] if order.business_id else 1,
             "polls": task.polls,
+            "downloads": task.downloads,
             "prompt": order.prompt,
             "size": order.size,
             "resolution": order.resolution,

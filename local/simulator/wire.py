@@ -1,10 +1,14 @@
-"""Closing a connection in the middle of an answer, which no web framework offers, because no server should."""
+"""What no web framework offers, because no server should: closing a connection in the middle, being late, resetting."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import asyncio
+import socket
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
@@ -12,24 +16,51 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-_open: dict[Any, Transport] = {}  # by (client, server) address: ASGI names a connection in no other way
+    from local.simulator.answers import Json
+
+
+@dataclass
+class Connection:
+    """One TCP connection of a client."""
+
+    transport: Transport
+    requests: int = 0
+    stale: bool = False  # looks alive, but the next request on it will be reset
+
+    def reset(self) -> None:
+        """Drop it with an RST, as a middlebox does that has forgotten an idle connection."""
+        sock = self.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
 
 class CuttableProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 protocol that lets `hang_up` find the transport of a request."""
+    """uvicorn's HTTP/1.1 protocol that hands its connection to the application, as `scope["state"]["connection"]`."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]  # uvicorn narrows it the same way
         super().connection_made(transport)
-        _open[self.client, self.server] = transport
+        self.app_state = {**self.app_state, "connection": Connection(transport)}
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        _open.pop((self.client, self.server), None)
-        super().connection_lost(exc)
+
+def connection_of(scope: Scope) -> Connection:
+    """The connection that a request came on."""
+    found: Connection = scope["state"]["connection"]
+    return found
 
 
 async def hang_up(scope: Scope, receive: Receive) -> None:
     """Send what is buffered, close, and wait until the server has noticed, so that it adds no answer of its own."""
-    _open[scope["client"], scope["server"]].close()
+    connection_of(scope).transport.close()
+    await _until_gone(receive)
+
+
+async def reset(scope: Scope, receive: Receive) -> None:
+    """Reset the connection and wait until the server has noticed."""
+    connection_of(scope).reset()
+    await _until_gone(receive)
+
+
+async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue
 
@@ -56,3 +87,25 @@ class HalfAnswer(Response):
         half = bytes(self.body)[: len(self.body) // 2]
         await send({"type": "http.response.body", "body": half, "more_body": True})
         await hang_up(scope, receive)
+
+
+class LateAnswer(JSONResponse):
+    """The right answer, some seconds late."""
+
+    def __init__(self, content: Json, seconds: float) -> None:
+        super().__init__(content)
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait, then answer; a client that has gone by then misses nothing."""
+        await asyncio.sleep(self._seconds)
+        await super().__call__(scope, receive, send)
+
+
+class LastAnswer(JSONResponse):
+    """The right answer and the last one on its connection, which stays open and looks alive all the same."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, and lay the trap first: the client may be quick."""
+        connection_of(scope).stale = True
+        await super().__call__(scope, receive, send)

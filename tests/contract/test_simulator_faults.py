@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from local.simulator import SimulatorError
+from tests.waiting import until
 
 REFUSED = {
     "submit-429": (429, "rate_limit_exceeded"),
@@ -32,8 +33,15 @@ TESTED_BY_NAME = {
     "submit-html-524-accepted",
     "submit-unreadable",
     "submit-pending",
+    "submit-echo",
+    "submit-empty",
+    "submit-truncated",
+    "submit-half-json",
+    "submit-slow",
+    "submit-stale-socket",
     "task-failed",
     "task-moderated",
+    "task-failed-echo",
     "hang",
     "fewer-pictures",
     "status-500",
@@ -41,9 +49,17 @@ TESTED_BY_NAME = {
     "status-429",
     "status-html-524",
     "status-unreadable",
+    "status-empty",
+    "status-truncated",
+    "status-half-json",
+    "status-slow",
+    "status-stale-socket",
+    "status-echo",
     "late-lookup",
     "unknown-status",
     "undeliverable-yet",
+    "flapping",
+    "failed-for-now",
     "top-level-url",
     "other-body-id",
     "no-billing",
@@ -51,10 +67,15 @@ TESTED_BY_NAME = {
     "unknown-400",
     "file-404",
     "file-403",
+    "links-die",
     "file-503",
     "file-drop",
     "file-truncated",
     "file-truncated-chunked",
+    "file-lying-length",
+    "file-empty",
+    "file-oversize",
+    "file-oversize-announced",
     "file-not-image",
     "file-other-type",
     "file-slow",
@@ -88,12 +109,19 @@ def test_a_refused_post_makes_no_task_and_the_next_one_passes(simulator, simulat
 def test_retry_after_in_seconds(simulator_api, name):
     assert simulator_api.submit(prompt=f"fault:{name}").headers["Retry-After"] == "1"
     assert simulator_api.submit(prompt=f"again fault:{name}=7").headers["Retry-After"] == "7"
+    assert simulator_api.submit(prompt=f"tomorrow fault:{name}=86400").headers["Retry-After"] == "86400"
 
 
 def test_retry_after_as_a_date(simulator_api):
     date = parsedate_to_datetime(simulator_api.submit(prompt="fault:submit-429-date=60").headers["Retry-After"])
 
     assert 50 < date.timestamp() - time.time() < 70
+
+
+def test_retry_after_as_a_date_far_ahead(simulator_api):
+    date = parsedate_to_datetime(simulator_api.submit(prompt="fault:submit-429-date=86400").headers["Retry-After"])
+
+    assert 86_390 < date.timestamp() - time.time() < 86_410
 
 
 def test_submit_html_524(simulator, simulator_api):
@@ -119,6 +147,25 @@ def test_submit_shape(simulator, simulator_api, shape):
     assert simulator.tasks() == []
 
 
+SIGNED = ["https://references.test/1.png?X-Amz-Signature=one", "https://references.test/2.png?X-Amz-Signature=two"]
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [("gpt-image-1.5-official", "image_urls"), ("gpt-image-2-vip", "reference_images"), ("gpt-image-2-vip", None)],
+)
+def test_submit_echo(simulator, simulator_api, model, field):
+    prompt = 'a "wish"\nof two lines fault:submit-echo'
+    answer = simulator_api.submit(model=model, prompt=prompt, **({field: SIGNED} if field else {}))
+
+    message = answer.json()["error"]["message"]
+    assert answer.status_code == 400
+    assert simulator_api.client.headers["authorization"] in message
+    assert prompt in message
+    assert [link in message for link in SIGNED] == [field is not None] * 2
+    assert simulator.tasks() == []
+
+
 def test_submit_drop_answer_makes_the_task_all_the_same(simulator_api):
     with pytest.raises(httpx.RemoteProtocolError):
         simulator_api.submit(prompt="fault:submit-drop-answer", client_business_id="job-1")
@@ -127,7 +174,13 @@ def test_submit_drop_answer_makes_the_task_all_the_same(simulator_api):
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("submit-500-accepted", 500), ("submit-html-524-accepted", 524), ("submit-unreadable", 200)]
+    ("name", "status"),
+    [
+        ("submit-500-accepted", 500),
+        ("submit-html-524-accepted", 524),
+        ("submit-unreadable", 200),
+        ("submit-empty", 200),
+    ],
 )
 def test_an_answer_that_hides_an_accepted_task(simulator, simulator_api, name, status):
     answer = simulator_api.submit(prompt=f"fault:{name}", client_business_id="job-1")
@@ -137,6 +190,80 @@ def test_an_answer_that_hides_an_accepted_task(simulator, simulator_api, name, s
     assert simulator_api.status("job-1").status_code == 200
     assert simulator_api.submit(prompt=f"fault:{name}", client_business_id="job-1").json()["status"] == "queued"
     assert len(simulator.tasks()) == 2  # a client that posts again pays again
+
+
+def test_submit_truncated(simulator_api):
+    with pytest.raises(httpx.RemoteProtocolError, match=r"received \d+ bytes, expected \d+"):
+        simulator_api.submit(prompt="fault:submit-truncated", client_business_id="job-1")
+
+    assert simulator_api.finished("job-1")["status"] == "completed"
+
+
+def test_submit_half_json(simulator_api):
+    answer = simulator_api.submit(prompt="fault:submit-half-json", client_business_id="job-1")
+
+    assert (answer.status_code, answer.text[0]) == (200, "{")
+    with pytest.raises(ValueError, match="line 1 column"):
+        answer.json()
+    assert simulator_api.finished("job-1")["status"] == "completed"
+
+
+def test_submit_slow(simulator, simulator_api):
+    with pytest.raises(httpx.ReadTimeout):
+        simulator_api.client.post(
+            "/v1/images/generations", json={"model": "gpt-image-2-vip", "prompt": "fault:submit-slow=0.5"}, timeout=0.1
+        )
+    (task,) = simulator.tasks()
+    assert simulator_api.finished(task["id"])["status"] == "completed"
+    began = time.monotonic()
+    simulator_api.accepted(prompt="fault:submit-slow=0.3")
+    assert time.monotonic() - began > 0.27
+
+
+@pytest.fixture
+def new_client(simulator):
+    """Makes clients with the key and no connection yet."""
+    headers = {"Authorization": f"Bearer {simulator.api_key}"}
+    return lambda: httpx.Client(base_url=simulator.base_url, headers=headers)
+
+
+# What a reset looks like depends on whether it comes while the client still writes.
+RESET = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+
+
+def test_submit_stale_socket(simulator, simulator_api, new_client):
+    order = {"model": "gpt-image-2-vip", "prompt": "fault:submit-stale-socket"}
+    with new_client() as client:
+        answer = client.post("/v1/images/generations", json=order)
+        with pytest.raises(RESET):
+            client.post("/v1/images/generations", json={**order, "prompt": "another"})
+
+    assert "close" not in answer.headers.get("connection", "")
+    assert [task["id"] for task in simulator.tasks()] == [answer.json()["id"]]
+    assert simulator_api.finished(answer.json()["id"])["status"] == "completed"
+
+
+def test_status_stale_socket(simulator_api, new_client):
+    path = f"/v1/images/generations/{simulator_api.accepted(prompt='fault:status-stale-socket=2')}"
+    with new_client() as client:
+        assert client.get(path).status_code == 200
+        with pytest.raises(RESET):
+            client.get(path)
+    for _ in range(3):  # each on a connection of its own
+        with new_client() as client:
+            assert client.get(path).status_code == 200
+
+
+def test_requests_on_a_connection_that_is_not_new_are_counted(simulator, new_client):
+    for _ in range(3):
+        with new_client() as client:
+            client.get("/v1/images/generations/nobody")
+    assert simulator.health()["reused_connections"] == 0
+
+    with new_client() as client:
+        for _ in range(3):
+            client.get("/v1/images/generations/nobody")
+    assert simulator.health()["reused_connections"] == 2
 
 
 def test_submit_pending(simulator_api):
@@ -153,6 +280,14 @@ def test_a_failed_task(simulator_api, name, text):
     assert body["error"]["code"] == "generation_failed"
     assert text in body["error"]["message"]
     assert body["billing"]["status"] == "refunded"
+
+
+def test_task_failed_echo(simulator_api):
+    prompt = "a wish fault:task-failed-echo"
+    body = simulator_api.finished(simulator_api.accepted(prompt=prompt, image_urls=SIGNED, mask_url=f"{SIGNED[0]}&m"))
+
+    message = body["error"]["message"]
+    assert all(part in message for part in (prompt, *SIGNED, f"{SIGNED[0]}&m"))
 
 
 def test_hang(simulator_api):
@@ -205,6 +340,69 @@ def test_status_unreadable(simulator_api):
     assert answer.status_code == 200
     with pytest.raises(ValueError, match="Expecting value"):
         answer.json()
+
+
+def test_status_empty(simulator_api):
+    answer = simulator_api.status(simulator_api.accepted(prompt="fault:status-empty"))
+
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_status_truncated(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:status-truncated")
+
+    with pytest.raises(httpx.RemoteProtocolError, match=r"received \d+ bytes, expected \d+"):
+        simulator_api.status(task_id)
+    assert simulator_api.status(task_id).status_code == 200
+
+
+def test_status_half_json(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:status-half-json")
+    answer = simulator_api.status(task_id)
+
+    assert (answer.status_code, answer.text[0]) == (200, "{")
+    with pytest.raises(ValueError, match="line 1 column"):
+        answer.json()
+    assert simulator_api.status(task_id).json()["id"] == task_id
+
+
+def test_status_slow(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:status-slow=0.3")
+    began = time.monotonic()
+
+    assert simulator_api.status(task_id).json()["id"] == task_id
+    assert time.monotonic() - began > 0.27
+
+
+def test_status_echo(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:status-echo")
+    answer = simulator_api.status(task_id)
+
+    assert answer.status_code == 500
+    assert simulator_api.client.headers["authorization"] in answer.json()["error"]["message"]
+    assert str(answer.request.url) in answer.json()["error"]["message"]
+    assert simulator_api.status(task_id).status_code == 200
+
+
+def test_flapping(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:flapping=2")
+    simulator_api.finished(task_id)
+    bodies = [simulator_api.status(task_id).json() for _ in range(5)]
+
+    turns = ["in_progress", "completed"]
+    assert [body["status"] for body in bodies] == [*turns, *turns, "completed"]
+    assert ["result" in body for body in bodies] == [body["status"] == "completed" for body in bodies]
+
+
+def test_failed_for_now(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:failed-for-now=2", client_business_id="job-1")
+    bodies = [simulator_api.status(task_id).json() for _ in range(3)]
+
+    assert [body["status"] == "failed" for body in bodies] == [True, True, False]
+    assert bodies[0]["error"]["code"] == "generation_failed"
+    assert bodies[0]["billing"]["status"] == "refunded"
+    assert {body["client_business_id"] for body in bodies} == {"job-1"}
+    assert simulator_api.finished(task_id)["status"] == "completed"
 
 
 def test_unknown_status(simulator_api):
@@ -278,6 +476,15 @@ def test_a_result_that_can_never_be_had(simulator_api, result_url, name):
     assert [simulator_api.anyone.get(url).is_error for _ in range(5)] == [True] * 5
 
 
+def test_links_die(simulator, simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:links-die=3", n=2)
+    urls = [picture["url"] for picture in simulator_api.finished(task_id)["result"]["data"]]
+
+    assert [simulator_api.anyone.get(url).status_code for url in urls * 3] == [200, 200, 200, 404, 404, 404]
+    assert [picture["url"] for picture in simulator_api.finished(task_id)["result"]["data"]] == urls
+    assert simulator.tasks()[0]["downloads"] == 6
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
@@ -292,6 +499,42 @@ def test_a_download_that_breaks_once(simulator_api, result_url, name, message):
     with pytest.raises(httpx.RemoteProtocolError, match=message):
         simulator_api.anyone.get(url)
     assert Image.open(io.BytesIO(simulator_api.anyone.get(url).content)).size == (1024, 1024)
+
+
+def test_file_lying_length(simulator_api, result_url):
+    url = result_url("fault:file-lying-length")
+    short, whole = (simulator_api.anyone.get(url) for _ in range(2))
+
+    assert len(short.content) == int(short.headers["content-length"]) == len(whole.content) // 2
+    assert whole.content.startswith(short.content)
+
+
+def test_file_empty(simulator_api, result_url):
+    answer = simulator_api.anyone.get(result_url("fault:file-empty"))
+
+    assert (answer.status_code, answer.headers["content-length"], answer.content) == (200, "0", b"")
+
+
+@pytest.mark.parametrize(("name", "announced"), [("file-oversize", None), ("file-oversize-announced", str(3 << 20))])
+def test_a_file_that_is_too_large(simulator_api, result_url, name, announced):
+    answer = simulator_api.anyone.get(result_url(f"fault:{name}=3"))
+
+    assert answer.headers.get("content-length") == announced
+    assert len(answer.content) == 3 << 20
+    assert Image.open(io.BytesIO(answer.content)).size == (1024, 1024)
+
+
+def test_a_file_without_end(simulator, simulator_api, result_url):
+    received, wanted, url = 0, 64 << 20, result_url("fault:file-oversize=inf")
+    with simulator_api.anyone.stream("GET", url) as answer:
+        for piece in answer.iter_raw():
+            received += len(piece)
+            if received > wanted:
+                break
+
+    assert received > wanted
+    line = f"{url.removeprefix(simulator.files_url)} 200"
+    until(lambda: line in simulator.log_text(), "the line of the download, which ends when its client has gone")
 
 
 def test_file_not_image(simulator_api, result_url):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from PIL import Image
 
 from local.simulator import Simulator, SimulatorError
 from tests.waiting import until
@@ -158,6 +160,30 @@ def test_another_key_and_seed(tmp_path):
         assert httpx.post(f"{simulator.base_url}/v1/images/generations", headers=headers, json=body).status_code == 200
 
     assert "POST /v1/images/generations 200" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("model", "fields", "file_format"),
+    [
+        ("gpt-image-2-vip", {"size": "16:9"}, "PNG"),
+        ("gpt-image-1.5-official", {"size": "16:9", "output_format": "jpeg"}, "JPEG"),
+    ],
+)
+def test_without_paint_a_thousand_pictures_are_little_work(model, fields, file_format):
+    with Simulator(queue_seconds=0.1, task_seconds=1.0, paint=False) as simulator:
+        headers = {"Authorization": f"Bearer {simulator.api_key}"}
+        with httpx.Client(base_url=simulator.base_url, headers=headers) as client:
+            for number in range(100):
+                order = {"model": model, "prompt": f"valley {number}", "n": 10, **fields}
+                assert client.post("/v1/images/generations", json=order).status_code == 200
+            until(lambda: {task["status"] for task in simulator.tasks()} == {"completed"}, "the end of all tasks")
+            body = client.get(f"/v1/images/generations/{simulator.tasks()[-1]['id']}").json()
+        contents = [httpx.get(picture["url"]).content for picture in body["result"]["data"]]
+
+    assert len(set(contents)) == 10
+    pictures = [Image.open(io.BytesIO(content)) for content in contents]
+    assert {(picture.size, picture.format) for picture in pictures} == {((1536, 864), file_format)}
+    pictures[0].load()
 
 
 def test_it_answers_quickly_while_it_paints(simulator, simulator_api):
