@@ -71,6 +71,7 @@ class Job:
 
 _STATES = {
     "submitting": Stage("submitting", 10, "the API's answer to the submit"),
+    "unstored": Stage("storing again", 85, "the API's file host to give the pictures"),
     "decided": Stage("telling", 90, "the finalize function to tell the outcome"),
     "ended": Stage("telling", 95, "its SNS message"),
 }

@@ -4,10 +4,10 @@ from functools import cache
 from typing import Any
 
 from bucketbrush.domain.errors import BucketbrushError
-from bucketbrush.events import Message, next_step, parse, parse_drop, parse_order, read_invocation
+from bucketbrush.domain.jobs import Invocation
+from bucketbrush.events import Message, next_step, parse, parse_message, parse_order, read_invocation
 from bucketbrush.intake import Intake
 from bucketbrush.observability import logger
-from bucketbrush.submit import Invocation
 from bucketbrush.wiring import build_intake
 
 intake = cache(build_intake)
@@ -25,7 +25,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def take_in(intake: Intake, message: Message, invocation: Invocation) -> bool:
     """Whether the message is done with; else the queue delivers it again, and at last to the dead-letter queue."""
     try:
-        intake(parse_drop(message.body), invocation)
+        intake(parse_message(message.body), invocation)
     except BucketbrushError as problem:
         facts = {"error": type(problem).__name__, "reason": str(problem), "money": problem.money.value}
         logger.error("message is not done", message_id=message.message_id, **facts)

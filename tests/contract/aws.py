@@ -13,13 +13,18 @@ import pytest
 from aws_lambda_powertools.utilities.parameters import clear_caches
 from botocore.config import Config
 
+from bucketbrush.adapters import ledger
 from local.engine.controller import Engine
+from tests.template.stack import load
 from tests.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from bucketbrush.domain.jobs import Job
+
 _TRUST = {"Version": "2012-10-17", "Statement": []}
+_OF_TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 _numbers = itertools.count(1)
 
 
@@ -35,6 +40,18 @@ def engine() -> Engine:
 def client(service: str) -> Any:
     """A client for any number of threads that does not hide a failure behind retries."""
     return engine().client(service, config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50))
+
+
+def scripted_client(service: str, url: str) -> Any:
+    """A client of a server that is told what to answer."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=url,
+        region_name="eu-central-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        config=Config(retries={"total_max_attempts": 1}),
+    )
 
 
 def name(stem: str) -> str:
@@ -62,17 +79,23 @@ def bucket() -> str:
     return made
 
 
+@cache
+def _jobs_table() -> dict[str, Any]:
+    made: dict[str, Any] = load()["Resources"]["JobsTable"]["Properties"]
+    return {field: made[field] for field in _OF_TABLE}
+
+
+def jobs_table() -> str:
+    """A new jobs table with the keys and the index of the template's."""
+    made = name("table")
+    client("dynamodb").create_table(TableName=made, **_jobs_table())
+    return made
+
+
 @pytest.fixture(scope="module")
 def table() -> str:
     """A new jobs table."""
-    made = name("table")
-    client("dynamodb").create_table(
-        TableName=made,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "job_id", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "job_id", "KeyType": "HASH"}],
-    )
-    return made
+    return jobs_table()
 
 
 @pytest.fixture(scope="module")
@@ -82,14 +105,19 @@ def role() -> str:
     return str(made["Role"]["Arn"])
 
 
-@pytest.fixture(scope="module")
-def machine(role: str) -> str:
-    """The ARN of a new state machine that ends at once."""
-    definition = {"StartAt": "End", "States": {"End": {"Type": "Succeed"}}}
+def state_machine(role: str, state: dict[str, Any], **fields: Any) -> str:
+    """The ARN of a new state machine of this one state."""
+    definition = {"StartAt": "Only", "States": {"Only": state}, **fields}
     made = client("stepfunctions").create_state_machine(
         name=name("machine"), definition=json.dumps(definition), roleArn=role
     )
     return str(made["stateMachineArn"])
+
+
+@pytest.fixture(scope="module")
+def machine(role: str) -> str:
+    """The ARN of a new state machine that ends at once."""
+    return state_machine(role, {"Type": "Succeed"})
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +151,10 @@ def keys(of_bucket: str, prefix: str) -> Iterable[str]:
     """The keys below a prefix."""
     listed = client("s3").list_objects_v2(Bucket=of_bucket, Prefix=prefix)
     return [item["Key"] for item in listed.get("Contents", [])]
+
+
+def seed(table: str, *jobs: Job) -> None:
+    """Rows as they may stand in the table, without the steps that led there."""
+    for job in jobs:
+        row = {**ledger._row(job), "expires_at": job.created_at + 400 * 86_400}
+        client("dynamodb").put_item(TableName=table, Item=ledger._to_item(row))

@@ -26,7 +26,10 @@ class Asked:
 
 @dataclass(frozen=True)
 class Answer:
-    """A status, headers and a body, which is made JSON when it is no bytes. No status: hang up instead."""
+    """A status, headers and a body, which is made JSON when it is no bytes. No status: hang up instead.
+
+    It has no headers but these and a length; no Date above all.
+    """
 
     status: int | None = 200
     body: Any = b""
@@ -39,7 +42,7 @@ class Answer:
         if self.status is None:
             return
         content = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
-        handler.send_response(self.status)
+        handler.send_response_only(self.status)
         length = len(content) if self.length is None else self.length
         for name, value in {**self.headers, **({"Content-Length": str(length)} if length >= 0 else {})}.items():
             handler.send_header(name, value)

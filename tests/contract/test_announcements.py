@@ -6,11 +6,12 @@ import json
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
-from bucketbrush.adapters.announcements import Announcements
-from bucketbrush.domain.errors import ResultUntold
+from bucketbrush.adapters.announcements import Announcements, Bus
+from bucketbrush.domain.errors import Money, ResultUntold
 from bucketbrush.domain.jobs import Outcome
-from bucketbrush.domain.result import Announcement, StoredObject
+from bucketbrush.domain.result import Announcement, LateNotice, StoredObject
 from tests.contract.aws import client, message, name, queue, topic
 
 __all__ = ["topic"]
@@ -22,6 +23,7 @@ def announcement(outcome: Outcome = Outcome.COMPLETED, **fields: Any) -> Announc
         "id": "cat-1",
         "job_id": "cat-1",
         "outcome": outcome,
+        "money": Money.MOVED,
         "message": "Stored 2 of 2 pictures.",
         "preset": "poster é",
         "model": "gpt-image-2-vip",
@@ -40,7 +42,7 @@ def heard(topic: str) -> tuple[str, str, Announcements]:
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=topic_queue[1])
     client("events").put_rule(Name=rule, EventPattern=json.dumps({"source": ["bucketbrush"]}))
     client("events").put_targets(Rule=rule, Targets=[{"Id": "q", "Arn": bus_queue[1]}])
-    return topic_queue[0], bus_queue[0], Announcements(client("sns"), topic, client("events"))
+    return topic_queue[0], bus_queue[0], Announcements(client("sns"), topic, Bus(client("events")))
 
 
 @pytest.mark.parametrize(
@@ -48,8 +50,7 @@ def heard(topic: str) -> tuple[str, str, Announcements]:
     [
         (Outcome.COMPLETED, "Image Job Completed"),
         (Outcome.PARTIAL, "Image Job Completed"),
-        (Outcome.REJECTED, "Image Job Failed"),
-        (Outcome.UNKNOWN, "Image Job Failed"),
+        *[(outcome, "Image Job Failed") for outcome in Outcome if not outcome.succeeded],
     ],
 )
 def test_both_hear_the_same(heard: tuple[str, str, Announcements], outcome: Outcome, detail_type: str) -> None:
@@ -84,6 +85,22 @@ def test_odd_letters_of_a_key_do_not_stop_the_message(heard: tuple[str, str, Ann
     assert note["MessageAttributes"]["preset"]["Value"] == "a?b"
 
 
+LATE = LateNotice(
+    job_id="cat-1", task_id="tsk_1", preset="poster é", submitted_at=1000, message="The task is not done after 1,800 s."
+)
+
+
+def test_a_late_job_is_an_event_and_no_message(heard: tuple[str, str, Announcements]) -> None:
+    """Who subscribes to the topic waits for results; a late job has none yet."""
+    topic_queue, bus_queue, announcements = heard
+    Bus(client("events")).tell_late(LATE)
+    event = message(bus_queue)
+    assert (event["source"], event["detail-type"]) == ("bucketbrush", "Image Job Late")
+    assert event["detail"] == LATE.model_dump(mode="json")
+    announcements.tell(announcement())
+    assert json.loads(message(topic_queue)["Message"])["id"] == "cat-1", "the topic heard nothing before"
+
+
 class FullBus:
     """An event bus that takes the request and refuses the event."""
 
@@ -92,5 +109,19 @@ class FullBus:
 
 
 def test_a_refused_event_is_a_fault(topic: str) -> None:
+    full = Bus(FullBus())  # type: ignore[arg-type]
     with pytest.raises(ResultUntold, match="event bus: ThrottlingException"):
-        Announcements(client("sns"), topic, FullBus()).tell(announcement())  # type: ignore[arg-type]
+        Announcements(client("sns"), topic, full).tell(announcement())
+    with pytest.raises(ResultUntold, match="event bus: ThrottlingException"):
+        full.tell_late(LATE)
+
+
+def test_a_message_that_fails_is_no_event(heard: tuple[str, str, Announcements]) -> None:
+    """The whole is told again: nobody hears of it twice on the bus because the topic was not there."""
+    _, bus_queue, announcements = heard
+    with pytest.raises(ClientError, match="NotFound"):
+        Announcements(client("sns"), "arn:aws:sns:us-east-1:000000000000:gone", Bus(client("events"))).tell(
+            announcement(id="never")
+        )
+    announcements.tell(announcement())
+    assert message(bus_queue)["detail"]["id"] == "cat-1"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from bucketbrush.adapters.executions import Executions
-from tests.contract.aws import client, machine, name, role
+from bucketbrush.domain import verdicts
+from tests.contract.aws import client, machine, name, role, scripted_client, state_machine
+from tests.contract.scripted import Answer, serving
 from tests.waiting import until
 
 __all__ = ["machine", "role"]
@@ -32,3 +36,35 @@ def test_starting_twice_is_success_also_after_the_end(machine: str) -> None:
 def test_another_fault_is_not_hidden(machine: str) -> None:
     with pytest.raises(client("stepfunctions").exceptions.StateMachineDoesNotExist):
         Executions(client("stepfunctions"), f"{machine}-gone").start("job")
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "stopped", "status"),
+    [
+        ({"Type": "Succeed"}, {}, False, "SUCCEEDED"),
+        ({"Type": "Fail", "Error": "expired", "Cause": "why"}, {}, False, "FAILED"),
+        ({"Type": "Wait", "Seconds": 600, "End": True}, {}, False, "RUNNING"),
+        ({"Type": "Wait", "Seconds": 600, "End": True}, {}, True, verdicts.STOPPED),
+        ({"Type": "Wait", "Seconds": 600, "End": True}, {"TimeoutSeconds": 1}, False, "TIMED_OUT"),
+    ],
+)
+def test_how_an_execution_stands(role: str, state: Any, fields: Any, stopped: bool, status: str) -> None:
+    made, job_id = state_machine(role, state, **fields), name("job")
+    adapter = Executions(client("stepfunctions"), made)
+    assert adapter.status(job_id) is None
+    adapter.start(job_id)
+    if stopped:
+        arn = made.replace(":stateMachine:", ":execution:")
+        client("stepfunctions").stop_execution(executionArn=f"{arn}:{job_id}")
+    until(lambda: adapter.status(job_id), f"the execution is {status}", lambda found: found == status)
+    assert adapter.status(f"{job_id}-2") is None, "a name that begins like another is another"
+
+
+def test_a_fault_is_not_taken_for_no_execution() -> None:
+    with serving() as script:
+        script.answer = Answer(400, {"__type": "ThrottlingException", "message": "slower"})
+        executions = Executions(scripted_client("stepfunctions", script.url), "arn:aws:states:r:1:stateMachine:jobs")
+        with pytest.raises(ClientError, match="ThrottlingException"):
+            executions.status("cat-1")
+        (asked,) = script.asked
+        assert json.loads(asked.body) == {"executionArn": "arn:aws:states:r:1:execution:jobs:cat-1"}

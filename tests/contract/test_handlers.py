@@ -11,31 +11,44 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from tests.contract.aws import bucket, client, keys, machine, name, on_engine, role, secret, table, topic
+from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.domain.errors import EventUnreadable, Money, ResultUnstored, SweepIncomplete
+from bucketbrush.domain.jobs import Job, Outcome, Verdict
+from bucketbrush.domain.life import Actor, State
+from tests.contract.aws import bucket, client, keys, machine, name, on_engine, role, secret, seed, table, topic
+from tests.contract.scripted import Answer, Scripted, serving
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from local.simulator import Simulator
 
 __all__ = ["bucket", "machine", "on_engine", "role", "table", "topic"]
-FUNCTIONS = Path(__file__).parents[2] / "functions"
+ROOT = Path(__file__).parents[2]
+SERVICE = "bucketbrush-test"
 
 
 class Context:
+    """What Lambda gives beside the event; ``seconds`` are left."""
+
     aws_request_id = "request-1"
 
+    def __init__(self, seconds: float = 900) -> None:
+        self._seconds = seconds
+
     def get_remaining_time_in_millis(self) -> int:
-        return 60_000
+        return int(self._seconds * 1000)
 
 
 class Functions:
-    """The three handlers, loaded anew and called as Lambda calls them."""
+    """All handlers, loaded anew and called as Lambda calls them."""
 
     def __init__(self) -> None:
-        self._handlers = {file.parent.name: self._load(file) for file in FUNCTIONS.glob("*/app.py")}
+        self._handlers = {file.parent.name: self._load(file) for file in (ROOT / "functions").glob("*/app.py")}
 
-    def __call__(self, function: str, event: dict[str, Any]) -> dict[str, Any]:
-        answer: dict[str, Any] = self._handlers[function](event, Context())
+    def __call__(self, function: str, event: dict[str, Any], seconds: float = 900) -> Any:
+        answer = self._handlers[function](event, Context(seconds))
         assert json.loads(json.dumps(answer)) == answer
         return answer
 
@@ -50,9 +63,18 @@ class Functions:
 
 
 @pytest.fixture
+def lambdas() -> Iterator[Scripted]:
+    """What takes the calls of the finalize function in place of Lambda."""
+    with serving() as script:
+        script.answer = Answer(202)
+        yield script
+
+
+@pytest.fixture
 def functions(
     on_engine: None,
     simulator: Simulator,
+    lambdas: Scripted,
     bucket: str,
     table: str,
     role: str,
@@ -73,10 +95,17 @@ def functions(
         "REFUSED_WAIT_SECONDS": 1,
         "LOOKUP_WAIT_SECONDS": 1,
         "LOOKUP_SECONDS": 5,
+        "MAX_QUEUE_SECONDS": 600,
+        "UNKNOWN_POLICY": "hold",
+        "DEADLINE_SECONDS": 600,
+        "LATE_SECONDS": 300,
+        "SWEEP_AFTER_SECONDS": 60,
+        "FINALIZE_FUNCTION": "finalize-1",
         "RESULTS_BUCKET": bucket,
         "TOPIC_ARN": topic,
-        "POWERTOOLS_SERVICE_NAME": "bucketbrush-test",
+        "POWERTOOLS_SERVICE_NAME": SERVICE,
         "POWERTOOLS_METRICS_NAMESPACE": "Bucketbrush",
+        "AWS_ENDPOINT_URL_LAMBDA": lambdas.url,
     }
     for variable, value in environment.items():
         monkeypatch.setenv(variable, str(value))
@@ -95,7 +124,12 @@ def message(bucket: str, key: str, content: bytes) -> dict[str, Any]:
     return {"messageId": name("message"), "body": json.dumps(event)}
 
 
-def sample() -> bytes:
+def sample(file: str) -> Any:
+    """An event as it comes."""
+    return json.loads((ROOT / "events" / file).read_text())
+
+
+def picture() -> bytes:
     """A small PNG."""
     buffer = io.BytesIO()
     Image.new("RGB", (64, 48), "teal").save(buffer, "PNG")
@@ -105,7 +139,7 @@ def sample() -> bytes:
 def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, bucket: str, machine: str) -> None:
     preset = {"model": "gpt-image-2-vip", "prompt": "paint it red", "n": 2}
     client("s3").put_object(Bucket=bucket, Key="presets/art.json", Body=json.dumps(preset).encode())
-    record = message(bucket, "inbox/art/My Cat é+.png", sample())
+    record = message(bucket, "inbox/art/My Cat é+.png", picture())
     for _ in range(2):
         assert functions("submit", {"Records": [record]}) == {"batchItemFailures": []}
     (task,) = simulator.tasks()
@@ -117,11 +151,12 @@ def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, buc
     step = functions("submit", {"job_id": job_id, "document": {"job_id": job_id}})
     assert step == {"state": "waiting", "hold_seconds": 0, "plan": [20, 10], "task_id": task["id"], "polls": 0}
     look = {"job_id": job_id, "task_id": step["task_id"], "polls": 1}
-    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"task_state": "done"})
+    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
 
     told = functions("finalize", {"job_id": job_id, "fault": None})
     assert (told["outcome"], told["model"], told["preset"]) == ("completed", "gpt-image-2-vip", "art")
-    stored = [picture["key"] for picture in told["pictures"]]
+    assert told["money"] == "moved"
+    stored = [item["key"] for item in told["pictures"]]
     assert sorted(keys(bucket, f"results/{job_id}/")) == sorted([*stored, told["result"]["key"]])
     assert functions("finalize", {"job_id": job_id, "fault": None}) == told
 
@@ -142,3 +177,143 @@ def test_a_message_that_cannot_be_read_goes_back_to_the_queue(
     answer = functions("submit", {"Records": [{"messageId": "bad", "body": '{"secret": "plan"}'}, good]})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "bad"}]}
     assert "plan" not in capsys.readouterr().out
+
+
+def row(table: str, job_id: str) -> Job:
+    found = held(table).get(job_id)
+    assert found is not None
+    return found
+
+
+def held(table: str) -> Ledger:
+    """The ledger in the hands of submit."""
+    return Ledger(client("dynamodb"), table, keep_days=400, actor=Actor.SUBMIT)
+
+
+def metrics(printed: str) -> dict[str, Any]:
+    """The values of all metrics, which have the service as their one dimension."""
+    lines = [json.loads(line) for line in printed.splitlines() if '"CloudWatchMetrics"' in line]
+    found: dict[str, Any] = {}
+    for line in lines:
+        (emitted,) = line["_aws"]["CloudWatchMetrics"]
+        (metric,) = emitted["Metrics"]
+        assert (emitted["Namespace"], emitted["Dimensions"], line["service"]) == ("Bucketbrush", [["service"]], SERVICE)
+        (found[metric["Name"]],) = line[metric["Name"]]
+    return found
+
+
+def test_pictures_without_time_to_fetch_them_stay_unstored(
+    functions: Functions, simulator: Simulator, bucket: str, table: str
+) -> None:
+    """The time that the invocation has left is the context's; the next one has its own."""
+    client("s3").put_object(Bucket=bucket, Key="presets/slow.json", Body=b'{"model": "gpt-image-2-vip", "prompt": "p"}')
+    functions("submit", {"Records": [message(bucket, "inbox/slow/cat.png", picture())]})
+    job_id = str(simulator.tasks()[0]["client_business_id"])
+    look = {"job_id": job_id, "task_id": row(table, job_id).task_id, "polls": 1}
+    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
+    with pytest.raises(ResultUnstored, match="took longer than its share of the time"):
+        functions("finalize", {"job_id": job_id, "fault": None}, seconds=60)
+    assert row(table, job_id).state is State.UNSTORED
+    assert functions("status", look) == {"seen": "ended"}, "a job that waits no more is not looked at for ever"
+    told = functions("finalize", {"job_id": job_id, "fault": None}, seconds=900)
+    assert (told["outcome"], row(table, job_id).state) == ("completed", State.ENDED)
+    assert len(simulator.tasks()) == 1
+
+
+def test_a_look_tells_when_the_task_had_its_time(functions: Functions, simulator: Simulator, table: str) -> None:
+    job_id = name("old")
+    simulator.fault("status-500")
+    waiting = Job(job_id=job_id, state=State.WAITING, created_at=1000, submitted_at=1000, task_id="tsk_old")
+    seed(table, waiting)
+    assert functions("status", {**sample("status-call.json"), "job_id": job_id}) == {"seen": "overdue"}
+    assert row(table, job_id).polls == 3
+
+
+def test_the_schedule_sweeps_what_nobody_works_on(
+    functions: Functions,
+    lambdas: Scripted,
+    bucket: str,
+    table: str,
+    machine: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    drop = Job(
+        job_id=name("dropped"),
+        state=State.WAITING,
+        created_at=1000,
+        next_check=1000,
+        source={"bucket": bucket, "key": "inbox/cat.png"},
+        plan=(1,),
+    )
+    order = Job(job_id=name("ordered"), state=State.UNSTORED, created_at=1000, next_check=1001, made_at=1000)
+    for job in (drop, order):
+        seed(table, job)
+    capsys.readouterr()
+    assert functions("sweep", sample("sweep-schedule.json")) is None
+    listed = client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
+    assert drop.job_id in [execution["name"] for execution in listed]
+    assert [json.loads(asked.body) for asked in lambdas.asked] == [{"job_id": order.job_id, "fault": "no execution"}]
+    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 2, "JobsUnstored": 1}
+    functions("sweep", sample("sweep-schedule.json"))
+    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 0, "JobsUnstored": 0}, "also none is said"
+    assert len(lambdas.asked) == 1
+
+
+def test_the_queue_sweeps_one_execution(functions: Functions, lambdas: Scripted, table: str, machine: str) -> None:
+    batch = sample("sweep-queue-batch.json")
+    (call,) = [json.loads(record["body"]) for record in batch["Records"]]
+    assert functions("sweep", batch) is None
+    assert [json.loads(asked.body) for asked in lambdas.asked] == [{"job_id": call["execution"], "fault": None}]
+
+    known = Job(job_id=name("known"), state=State.DECIDED, created_at=1000, next_check=2**31)
+    seed(table, known)
+    client("stepfunctions").start_execution(stateMachineArn=machine, name=known.job_id)
+    arn = f"{machine.replace(':stateMachine:', ':execution:')}:{known.job_id}"
+    ended = client("stepfunctions").describe_execution
+    until(lambda: ended(executionArn=arn)["status"] == "SUCCEEDED")
+    batch["Records"][0]["body"] = json.dumps({"execution": known.job_id})
+    functions("sweep", batch)
+    assert [json.loads(asked.body) for asked in lambdas.asked[1:]] == [{"job_id": known.job_id, "fault": "SUCCEEDED"}]
+
+
+@pytest.mark.parametrize("body", ["{}", '{"execution": ""}', '{"input": "the secret plan"}', "the secret plan"])
+def test_a_record_that_the_sweep_cannot_read_stays_in_the_queue(
+    functions: Functions, lambdas: Scripted, body: str
+) -> None:
+    with pytest.raises(EventUnreadable, match="ExecutionEnded: ") as caught:
+        functions("sweep", {"Records": [{"messageId": "m", "body": body}]})
+    assert "secret" not in str(caught.value)
+    assert lambdas.asked == []
+
+
+def test_a_finalize_that_cannot_be_called_is_called_by_the_next_sweep(
+    functions: Functions, lambdas: Scripted, table: str
+) -> None:
+    job = Job(job_id=name("uncalled"), state=State.DECIDED, created_at=1000, next_check=1000)
+    seed(table, job)
+    lambdas.answer = Answer(429, {"message": "no"}, {"x-amzn-ErrorType": "TooManyRequestsException"})
+    with pytest.raises(SweepIncomplete, match="could not look after 1 of the open jobs"):
+        functions("sweep", sample("sweep-schedule.json"))
+    assert len(lambdas.asked) >= 1
+    later = row(table, job.job_id).next_check
+    assert later is not None
+    assert later > 1000
+
+
+def test_a_message_runs_a_job_again(functions: Functions, simulator: Simulator, bucket: str, table: str) -> None:
+    """The sample names a job that may have been paid, and therefore the number of the attempt."""
+    batch = sample("submit-again-batch.json")
+    (call,) = [json.loads(record["body"]) for record in batch["Records"]]
+    assert functions("submit", batch) == {"batchItemFailures": [{"itemIdentifier": batch["Records"][0]["messageId"]}]}
+    client("s3").put_object(Bucket=bucket, Key="presets/anew.json", Body=b'{"model": "gpt-image-2-vip", "prompt": "p"}')
+    version = client("s3").put_object(Bucket=bucket, Key="inbox/anew/cat.png", Body=picture())["VersionId"]
+    verdict = Verdict(outcome=Outcome.UNKNOWN, money=Money.UNKNOWN, message="m")
+    source = {"bucket": bucket, "key": "inbox/anew/cat.png", "version_id": version, "size": len(picture())}
+    first = Job(job_id=call["again"], state=State.ENDED, created_at=1000, source=source, verdict=verdict)
+    seed(table, first)
+    for _ in range(2):
+        assert functions("submit", batch) == {"batchItemFailures": []}
+    again = row(table, f"{call['again']}-{call['attempt']}")
+    assert (again.state, again.again_of, again.attempt) == (State.WAITING, call["again"], 2)
+    assert [task["client_business_id"] for task in simulator.tasks()] == [again.job_id]
+    assert row(table, call["again"]) == first

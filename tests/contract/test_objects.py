@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bucketbrush.adapters import objects
 from bucketbrush.adapters.objects import PART_BYTES, Objects
@@ -19,7 +19,7 @@ from bucketbrush.domain.pictures import PictureFormat
 from tests.contract.aws import bucket, client, keys, name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["bucket"]
 MIB = 1024 * 1024
@@ -94,9 +94,9 @@ BIG = picture(2 * PART_BYTES + 7)
         (BIG + b"x", len(BIG), ResultUnstored, "announced bytes"),
         (b"", None, ResultUnstored, "no bytes"),
         (b"", 0, ResultUnstored, "no bytes"),
-        (b"<!DOCTYPE html><p>Checking your browser", None, PictureUnreadable, "markup"),
-        (b'{"error": 1}', 12, PictureUnreadable, "JSON"),
-        (b"\0" * 6 * MIB, None, PictureUnreadable, "no known picture"),
+        (b"<!DOCTYPE html><p>Checking your browser", None, ResultUnstored, "markup"),
+        (b'{"error": 1}', 12, ResultUnstored, "JSON"),
+        (b"\0" * 6 * MIB, None, ResultUnstored, "no known picture"),
     ],
 )
 def test_what_is_not_whole_or_no_picture_leaves_nothing(
@@ -130,19 +130,88 @@ def test_a_source_that_breaks_leaves_nothing(store: Objects, bucket: str, error:
 
 
 @pytest.mark.parametrize("size", [100, PART_BYTES + 1])
-def test_the_same_picture_again_is_accepted_and_another_is_not(store: Objects, bucket: str, size: int) -> None:
+@pytest.mark.parametrize("other", [0, 9, PART_BYTES])
+def test_a_picture_that_is_there_is_kept_and_is_what_is_told(
+    store: Objects, bucket: str, size: int, other: int
+) -> None:
+    """Of two that store the same picture one was first; of its bytes alone the result may speak."""
     content, stem = picture(size), name("results/again/1")
     first = store.store_picture(stem, chunks(content), size)
-    assert store.store_picture(stem, chunks(content), size) == first
-    with pytest.raises(ResultUnstored, match=f"another object of {size:,} bytes; nothing is overwritten"):
-        store.store_picture(stem, chunks(picture(size + 9)), None)
+    assert store.store_picture(stem, chunks(picture(size + other)), None) == first
     got = client("s3").list_object_versions(Bucket=bucket, Prefix=stem)["Versions"]
     assert [version["Size"] for version in got] == [size]
     assert open_uploads(bucket) == []
 
 
+@pytest.mark.parametrize("size", [100, PART_BYTES + 1])
+def test_of_many_that_store_a_picture_one_is_told_by_all(store: Objects, bucket: str, size: int) -> None:
+    stem, contents = name("results/crowd/1"), [picture(size + number) for number in range(6)]
+    with ThreadPoolExecutor(6) as pool:
+        told = list(pool.map(lambda content: store.store_picture(stem, chunks(content), None), contents))
+    stored = client("s3").get_object(Bucket=bucket, Key=f"{stem}.png")["Body"].read()
+    assert stored in contents
+    assert {picture.sha256 for picture in told} == {hashlib.sha256(stored).hexdigest()}
+    assert {picture.bytes for picture in told} == {len(stored)}
+    assert open_uploads(bucket) == []
+
+
+class Failing:
+    """S3, but one of its actions is refused."""
+
+    def __init__(self, action: str, error: Exception) -> None:
+        self._action, self._error = action, error
+
+    def __getattr__(self, action: str) -> Any:
+        if action != self._action:
+            return getattr(client("s3"), action)
+
+        def refuse(**_: Any) -> Any:
+            raise self._error
+
+        return refuse
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (ClientError({"Error": {"Code": "SlowDown", "Message": "Please"}}, "any"), "SlowDown"),
+        (ClientError({"Error": {"Code": "ConditionalRequestConflict", "Message": "c"}}, "any"), "RequestConflict"),
+        (EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("action", "size"),
+    [
+        ("put_object", 100),
+        ("create_multipart_upload", len(BIG)),
+        ("upload_part", len(BIG)),
+        ("complete_multipart_upload", len(BIG)),
+    ],
+)
+def test_what_s3_refuses_is_tried_again_and_leaves_nothing(
+    bucket: str, action: str, size: int, error: Exception, reason: str
+) -> None:
+    stem = name("results/refused/1")
+    store = Objects(Failing(action, error), bucket)  # type: ignore[arg-type]
+    with pytest.raises(ResultUnstored, match=f"s3://{bucket}/{stem}: .*{reason}\\."):
+        store.store_picture(stem, chunks(picture(size)), size)
+    assert (keys(bucket, stem), open_uploads(bucket)) == ([], [])
+
+
+def peak_of(work: Callable[[], Any]) -> int:
+    """How much memory it needed at most."""
+    tracemalloc.start()
+    baseline, _ = tracemalloc.get_traced_memory()
+    try:
+        work()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    return peak - baseline
+
+
 def test_memory_does_not_grow_with_the_picture(store: Objects, bucket: str) -> None:
-    size, block = 60 * MIB, b"\1" * CHUNK
+    size, block, stem = 60 * MIB, b"\1" * CHUNK, name("results/large/1")
 
     def generated() -> Iterator[bytes]:
         yield PNG_HEAD
@@ -151,16 +220,32 @@ def test_memory_does_not_grow_with_the_picture(store: Objects, bucket: str) -> N
         yield PNG_END
 
     store.store_picture(name("results/warm/1"), chunks(picture(PART_BYTES + 1)), None)
-    tracemalloc.start()
-    baseline, _ = tracemalloc.get_traced_memory()
-    try:
-        stored = store.store_picture(name("results/large/1"), generated(), None)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert stored.bytes > size
-    assert peak - baseline <= 16 * MIB
-    client("s3").delete_object(Bucket=bucket, Key=stored.key)
+    assert peak_of(lambda: store.store_picture(stem, generated(), None)) <= 16 * MIB
+    found = store.picture(f"{stem}.png")
+    assert found.bytes == size + len(PNG_HEAD) + len(PNG_END)
+    assert peak_of(lambda: store.picture(f"{stem}.png")) <= 16 * MIB
+    client("s3").delete_object(Bucket=bucket, Key=found.key)
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [("png", PictureFormat.PNG), ("jpg", PictureFormat.JPEG)])
+def test_a_stored_picture_is_told_as_it_was_when_it_was_stored(
+    store: Objects, bucket: str, suffix: str, kind: PictureFormat
+) -> None:
+    head, end = (PNG_HEAD, PNG_END) if suffix == "png" else (JPEG_HEAD, JPEG_END)
+    stored = store.store_picture(name("results/kept/1"), chunks(picture(PART_BYTES + 3, head, end)), None)
+    assert (stored.format, stored.key.rpartition(".")[2]) == (kind, suffix)
+    assert store.picture(stored.key) == stored
+
+
+def test_the_keys_of_a_job_are_its_own(store: Objects, bucket: str) -> None:
+    mine = [f"results/keys-1/{file}" for file in ("1.png", "2.jpg", "result.json")]
+    for key in (*mine, "results/keys-10/1.png", "results/keys-1.png"):
+        client("s3").put_object(Bucket=bucket, Key=key, Body=b"x")
+    client("s3").put_object(Bucket=bucket, Key=mine[0], Body=b"another version")
+    assert store.keys("results/keys-1/") == set(mine)
+    client("s3").delete_object(Bucket=bucket, Key=mine[0])
+    assert store.keys("results/keys-1/") == set(mine[1:])
+    assert store.keys("results/nobody/") == frozenset()
 
 
 def test_a_document_is_written_once_whoever_writes(store: Objects, bucket: str) -> None:
@@ -243,4 +328,11 @@ def test_another_fault_is_not_taken_for_a_missing_object() -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
         nowhere.write_once("k", {})
     with pytest.raises(ClientError, match="NoSuchBucket"):
-        nowhere.store_picture("k", chunks(picture()), None)
+        nowhere.keys("k")
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        nowhere.picture("k.png")
+
+
+def test_a_picture_that_is_gone_is_a_fault(store: Objects) -> None:
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        store.picture("results/gone/1.png")

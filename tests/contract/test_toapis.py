@@ -141,26 +141,46 @@ def test_what_an_answer_to_a_submit_means(
     assert len(script.asked) == 1  # never repeated, no redirect followed
 
 
+NOW = "Wed, 21 Oct 2026 07:28:00 GMT"
+
+
 @pytest.mark.parametrize(
-    ("header", "seconds"),
+    ("header", "date", "seconds"),
     [
-        ("7", 7),
-        ("0", 1),
-        ("3601", 3600),
-        ("999999999", 3600),
-        ("9" * 30, None),
-        ("-5", None),
-        ("1.5", None),
-        ("soon", None),
-        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
-        (None, None),
+        ("7", None, 7),
+        ("0", None, 1),
+        ("3601", None, 3600),
+        ("999999999", None, 3600),
+        ("9" * 30, None, None),
+        ("-5", None, None),
+        ("1.5", None, None),
+        ("soon", None, None),
+        (None, None, None),
+        ("7", NOW, 7),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", NOW, 30),
+        ("Wed, 21 Oct 2026 09:28:30 +0200", NOW, 30),
+        ("Wed, 21 Oct 2026 08:28:00 GMT", NOW, 3600),
+        ("Thu, 22 Oct 2026 07:28:00 GMT", NOW, 3600),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", NOW, 3600),
+        (NOW, NOW, 1),
+        ("Wed, 21 Oct 2026 07:27:00 GMT", NOW, 1),
+        ("Thu, 01 Jan 1970 00:00:00 GMT", NOW, 1),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", None, None),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", "now", None),
+        ("Wed, 21 Oct 2026 07:28:30 GMT", "Wed, 21 Oct 2026 07:28:00 -0000", None),
+        ("Wed, 41 Oct 2026 07:28:30 GMT", NOW, None),
+        ("Wed, 21 Oct 2026 07:28:30 +9959", NOW, None),
+        (f"Wed, 21 Oct {'9' * 30} 07:28:30 GMT", NOW, None),
+        ("soon", NOW, None),
+        (None, NOW, None),
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_busy_provider_names_its_time(
-    script: Scripted, api: ToApis, status: int, header: str | None, seconds: int | None
+    script: Scripted, api: ToApis, status: int, header: str | None, date: str | None, seconds: int | None
 ) -> None:
-    headers = {"Retry-After": header} if header else {}
+    """A date counts from the answer's own: the two clocks need not agree."""
+    headers = {name: value for name, value in (("Retry-After", header), ("Date", date)) if value}
     script.answer = Answer(status, error("rate_limit_unavailable"), headers)
     with pytest.raises(ProviderBusy) as caught:
         api.submit(BODY)

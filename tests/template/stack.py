@@ -173,3 +173,18 @@ def _fits(parameter: Json, value: str) -> bool:
     if parameter["Type"] != "Number":
         return True
     return float(parameter.get("MinValue", "-inf")) <= float(value) <= float(parameter.get("MaxValue", "inf"))
+
+
+def most(template: Json, value: Any) -> int:
+    """A number of the template, or the largest that the parameter behind it takes."""
+    return int(template["Parameters"][value["Ref"]]["MaxValue"] if isinstance(value, dict) else value)
+
+
+def longest(state: Json) -> float:
+    """How long a Task can take: every try to its timeout, every wait before the next one without jitter's mercy."""
+    seconds: float = state["TimeoutSeconds"]
+    for retrier in state["Retry"]:
+        for turn in range(retrier.get("MaxAttempts", 3)):
+            wait = retrier["IntervalSeconds"] * retrier["BackoffRate"] ** turn
+            seconds += state["TimeoutSeconds"] + min(wait, retrier["MaxDelaySeconds"])
+    return seconds

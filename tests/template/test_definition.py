@@ -12,13 +12,14 @@ from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
 from bucketbrush.adapters import ledger
-from bucketbrush.adapters.toapis import TaskState
-from bucketbrush.domain import errors
-from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, State
+from bucketbrush.domain import errors, verdicts
+from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome
+from bucketbrush.domain.life import State
 from bucketbrush.domain.result import Announcement, StoredObject
 from bucketbrush.events import FinalizeCall, StatusCall, SubmitCall, next_step, parse
+from bucketbrush.status import Seen
 from tests.template.asl import problems
-from tests.template.stack import Json, Resources, strings
+from tests.template.stack import Json, Resources, longest, most, strings
 
 JOB = Job(
     job_id="cat-0123456789abcdef0123",
@@ -128,7 +129,7 @@ def test_own_errors_are_retried_as_their_classes_say(states: dict[str, Json]) ->
             assert issubclass(kind, errors.BucketbrushError)
             assert kind.retryable is retried, name
             seen.add(name)
-    assert seen == {"EventUnreadable", "SettingsInvalid", "JobBusy"}
+    assert seen == {"EventUnreadable", "SettingsInvalid", "StepForbidden", "JobBusy"}
 
 
 def test_a_failed_submit_is_finalized_with_its_fault(states: dict[str, Json]) -> None:
@@ -145,10 +146,78 @@ def test_finalize_is_never_caught_so_that_a_redrive_runs_it_again(states: dict[s
     assert "Catch" not in states["Finalize"]
 
 
-def test_the_default_waits_fit_the_history_of_an_execution(template: Json, definition: Json) -> None:
-    """Step Functions quotas: 25,000 events; a round of Wait, Status and Seen takes nine."""
-    last = int(template["Parameters"]["PollPlanSeconds"]["Default"].split(",")[-1])
-    assert definition["TimeoutSeconds"] / last * 9 < 25_000
+# Step Functions Developer Guide, "Service quotas".
+MOST_EVENTS = 25_000
+# Wait and Choice: entered, exited. Task: entered, scheduled, started, succeeded, exited.
+ROUND_EVENTS = 2 + 5 + 2
+# Read and Known, Submit and Known, Finalize and Outcome, and the execution itself.
+OTHER_EVENTS = 50
+
+
+def _looks(plan: str, seconds: int) -> int:
+    """How often a task is looked at in that time, when every look takes none."""
+    *waits, last = map(int, plan.split(","))
+    for number, wait in enumerate(waits):
+        if seconds <= 0:
+            return number
+        seconds -= wait
+    return len(waits) + max(0, -(-seconds // last))
+
+
+def _holds(seconds: int) -> int:
+    """How often a job is held in that time at least wait: a hold is a tenth of the time that the trouble lasts."""
+    passed = number = 0
+    while passed < seconds:
+        passed += max(1, passed // 10)
+        number += 1
+    return number
+
+
+def _retries_events(state: Json) -> int:
+    """Scheduled, started and failed, once for each."""
+    return sum(3 * retrier.get("MaxAttempts", 3) for retrier in state["Retry"])
+
+
+def test_the_history_of_an_execution_holds_the_longest_job(template: Json, states: dict[str, Json]) -> None:
+    parameters = template["Parameters"]
+    plan, deadline = parameters["PollPlanSeconds"]["Default"], parameters["DeadlineSeconds"]["MaxValue"]
+    held = _holds(parameters["MaxQueueSeconds"]["MaxValue"]) + _holds(parameters["LookupSeconds"]["Default"])
+    retries = sum(_retries_events(states[name]) for name in ("Read", "Submit", "Finalize"))
+    others = (held * ROUND_EVENTS) + retries + OTHER_EVENTS
+    assert _looks(plan, deadline) * ROUND_EVENTS + others < MOST_EVENTS / 1.5
+    (least,) = re.findall(r"A last one below (\d+) ", parameters["PollPlanSeconds"]["Description"])
+    assert _looks(least, deadline) * ROUND_EVENTS + others < MOST_EVENTS
+    assert _looks("20", deadline) * ROUND_EVENTS + others > MOST_EVENTS, "else the parameter's warning is for nothing"
+
+
+def test_looks_that_fail_fit_the_history_too(template: Json, states: dict[str, Json]) -> None:
+    """Every look fails for as long as a task may take, each with all its retries, whose jitter halves the waits."""
+    parameters, retrier = template["Parameters"], states["Status"]["Retry"][-1]
+    last = int(parameters["PollPlanSeconds"]["Default"].split(",")[-1])
+    waits = (longest(states["Status"]) - (retrier["MaxAttempts"] + 1) * states["Status"]["TimeoutSeconds"]) / 2
+    events = ROUND_EVENTS - 2 + 3 * retrier["MaxAttempts"]
+    assert parameters["DeadlineSeconds"]["MaxValue"] / (last + waits) * events < MOST_EVENTS
+
+
+def test_no_job_outlives_its_execution(template: Json, definition: Json, states: dict[str, Json]) -> None:
+    """The longest wait to be sent, look-ups before and after a resend, the longest task, and every retry by the way."""
+    parameters = template["Parameters"]
+    plan = parameters["PollPlanSeconds"]["Default"].split(",")
+    longest_job = (
+        parameters["MaxQueueSeconds"]["MaxValue"]
+        + 2 * parameters["LookupSeconds"]["Default"]
+        + parameters["DeadlineSeconds"]["MaxValue"]
+        + int(plan[-1])
+        + sum(longest(states[name]) for name in ("Read", "Submit", "Status", "Finalize"))
+    )
+    assert longest_job < definition["TimeoutSeconds"]
+
+
+def test_pictures_of_the_last_look_can_still_be_fetched(template: Json) -> None:
+    """Links live from the task's end at the latest; an hour is left to store what came just before the deadline."""
+    deadline = template["Parameters"]["DeadlineSeconds"]
+    assert deadline["MaxValue"] + 3600 <= verdicts.LINK_SECONDS
+    assert template["Parameters"]["LateSeconds"]["Default"] < deadline["Default"] <= deadline["MaxValue"]
 
 
 def test_a_killed_submit_is_delivered_again_while_it_is_still_looked_up(template: Json) -> None:
@@ -156,14 +225,17 @@ def test_a_killed_submit_is_delivered_again_while_it_is_still_looked_up(template
     assert defaults["LookupSeconds"] > 2 * defaults["SubmitVisibilitySeconds"]
 
 
-def test_a_busy_job_is_waited_for_longer_than_a_lease(states: dict[str, Json], resources: Resources) -> None:
+def test_a_busy_job_is_waited_for_longer_than_a_lease(
+    template: Json, states: dict[str, Json], resources: Resources
+) -> None:
     """Full jitter halves the waits on average; the lease of a killed invocation is its timeout and five seconds."""
     busy = next(item for item in states["Submit"]["Retry"] if item["ErrorEquals"] == ["JobBusy"])
     waits = [
         min(busy["IntervalSeconds"] * busy["BackoffRate"] ** turn, busy["MaxDelaySeconds"])
         for turn in range(busy["MaxAttempts"])
     ]
-    assert sum(waits) / 2 > 2 * (resources.properties("SubmitFunction")["Timeout"] + 5)
+    timeout = most(template, resources.properties("SubmitFunction")["Timeout"])
+    assert sum(waits) / 2 > 2 * (timeout + 5)
 
 
 def test_a_task_outlives_its_function(template: Json, states: dict[str, Json], resources: Resources) -> None:
@@ -173,7 +245,7 @@ def test_a_task_outlives_its_function(template: Json, states: dict[str, Json], r
         if placeholder := re.fullmatch(r"\$\{(\w+)\}", state.get("Arguments", {}).get("FunctionName", "")):
             function, attribute = substitutions[placeholder[1]]["Fn::GetAtt"]
             assert attribute == "Arn"
-            assert state["TimeoutSeconds"] > resources.properties(function)["Timeout"], name
+            assert state["TimeoutSeconds"] > most(template, resources.properties(function)["Timeout"]), name
             functions[name] = function
     assert functions == {"Submit": "SubmitFunction", "Status": "StatusFunction", "Finalize": "FinalizeFunction"}
 
@@ -204,10 +276,10 @@ def test_read_asks_for_the_executions_own_row_and_never_for_the_prompt(states: d
             "waiting",
             id="a plan of one",
         ),
-        pytest.param(NEW, {"hold_seconds": 0, "plan": [], "task_id": None, "polls": 0}, "accepted", id="fresh"),
+        pytest.param(NEW, {"hold_seconds": 0, "plan": [60], "task_id": None, "polls": 0}, "accepted", id="fresh"),
         pytest.param(
             NEW.model_copy(update={"state": State.SUBMITTING, "hold_seconds": 9}),
-            {"hold_seconds": 9, "plan": [], "task_id": None, "polls": 0},
+            {"hold_seconds": 9, "plan": [60], "task_id": None, "polls": 0},
             "submitting",
             id="held",
         ),
@@ -263,10 +335,10 @@ def test_submits_answer_and_the_row_say_the_same(states: dict[str, Json]) -> Non
 def test_status_is_called_with_the_task_and_how_often_it_was_asked(states: dict[str, Json]) -> None:
     payload = filled(states["Status"]["Arguments"]["Payload"], {}, job_id="j", task_id="task_1", polls=3)
     assert parse(StatusCall, payload) == StatusCall(job_id="j", task_id="task_1", polls=3)
-    assert filled(states["Status"]["Output"], {"result": {"Payload": {"task_state": "done"}}}) == {"task_state": "done"}
+    assert filled(states["Status"]["Output"], {"result": {"Payload": {"seen": "ended"}}}) == {"seen": "ended"}
 
 
-@pytest.mark.parametrize("fault", [None, "States.Timeout"])
+@pytest.mark.parametrize("fault", [None, "States.Timeout", "JobBusy"])
 def test_finalize_is_called_with_the_fault_if_there_was_one(states: dict[str, Json], fault: str | None) -> None:
     payload = filled(states["Finalize"]["Arguments"]["Payload"], {}, job_id="j", fault=fault)
     assert parse(FinalizeCall, payload) == FinalizeCall(job_id="j", fault=fault)
@@ -295,6 +367,7 @@ AFTER_KNOWN = {
     State.ACCEPTED: ("Submit", "Hold"),
     State.SUBMITTING: ("Submit", "Hold"),
     State.WAITING: ("Wait", "Wait"),
+    State.UNSTORED: ("Finalize", "Finalize"),
     State.DECIDED: ("Finalize", "Finalize"),
     State.ENDED: ("Finalize", "Finalize"),
 }
@@ -307,10 +380,12 @@ def test_known_leads_every_state_where_it_belongs(states: dict[str, Json], word:
     assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_seconds=10) == held
 
 
-@pytest.mark.parametrize("word", [*TaskState, "in_a_word_nobody_knows"])
+AFTER_SEEN = {Seen.WAITING: "Wait", Seen.ENDED: "Finalize", Seen.OVERDUE: "Finalize", "in_a_word_nobody_knows": "Wait"}
+
+
+@pytest.mark.parametrize("word", [*Seen, "in_a_word_nobody_knows"])
 def test_seen_ends_the_waiting_only_for_an_end(states: dict[str, Json], word: str) -> None:
-    expected = "Finalize" if word in (TaskState.DONE, TaskState.FAILED) else "Wait"
-    assert chosen(states["Seen"], {"input": {"task_state": str(word)}}) == expected
+    assert chosen(states["Seen"], {"input": {"seen": str(word)}}) == AFTER_SEEN[word]
 
 
 @pytest.mark.parametrize("outcome", [*Outcome])
@@ -319,6 +394,7 @@ def test_outcome_ends_the_execution_as_the_job_ended(states: dict[str, Json], ou
         id="1",
         job_id="j",
         outcome=outcome,
+        money=errors.Money.UNKNOWN,
         message="why",
         preset=None,
         model=None,
@@ -335,4 +411,4 @@ def test_outcome_ends_the_execution_as_the_job_ended(states: dict[str, Json], ou
 
 
 def test_an_unknown_outcome_is_no_success(states: dict[str, Json]) -> None:
-    assert chosen(states["Outcome"], {"input": {"outcome": "expired"}}) == "Failed"
+    assert chosen(states["Outcome"], {"input": {"outcome": "a word of a later version"}}) == "Failed"

@@ -10,10 +10,24 @@ from aws_lambda_powertools.shared import constants
 from hypothesis import given, seed
 from hypothesis import strategies as st
 
-from bucketbrush.settings import FinalizeSettings, FunctionSettings, SubmitSettings, read_settings
-from tests.template.stack import Json, Resources, Values, is_allowed, load, overrides, samconfig, strings
+from bucketbrush.settings import (
+    FinalizeSettings,
+    FunctionSettings,
+    ProviderSettings,
+    StatusSettings,
+    SubmitSettings,
+    SweepSettings,
+    UnknownPolicy,
+    read_settings,
+)
+from tests.template.stack import Json, Resources, Values, is_allowed, load, most, overrides, samconfig, strings
 
-SETTINGS = {"SubmitFunction": SubmitSettings, "StatusFunction": FunctionSettings, "FinalizeFunction": FinalizeSettings}
+SETTINGS = {
+    "SubmitFunction": SubmitSettings,
+    "StatusFunction": StatusSettings,
+    "FinalizeFunction": FinalizeSettings,
+    "SweepFunction": SweepSettings,
+}
 PARAMETERS: dict[str, Json] = load()["Parameters"]
 NUMBERS = [name for name, parameter in PARAMETERS.items() if parameter["Type"] == "Number"]
 DEPLOYMENTS = samconfig()
@@ -81,6 +95,14 @@ def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
         ("PythonRuntime", ["python3.11", "python3.14"], ["python3.9", "python3.10", "nodejs22.x", "python3.131"]),
         ("Architecture", ["x86_64"], ["arm", "aarch64"]),
         ("MaximumConcurrency", ["2", "1000"], ["1", "1001"]),
+        ("PollPlanSeconds", ["1", "20,10", "99999"], ["", "0", "20,", "1.5", "-1", "100000"]),
+        ("MaxQueueSeconds", ["1", "86400"], ["0", "86401"]),
+        ("DeadlineSeconds", ["1", "82800"], ["0", "82801"]),
+        ("LateSeconds", ["1"], ["0"]),
+        ("UnknownPolicy", ["hold", "resend-same-id"], ["", "Hold", "resend"]),
+        ("SweepAfterSeconds", ["1"], ["0"]),
+        ("SubmitTimeoutSeconds", ["3", "60"], ["2", "61"]),
+        ("SubmitVisibilitySeconds", ["1", "43200"], ["0", "43201"]),
         ("KeepDays", ["400"], ["399", "3651"]),
         ("LogRetentionDays", ["1"], ["0", "31"]),
     ],
@@ -122,8 +144,16 @@ def test_settings_take_the_bounds_of_every_number(
     template: Json, resources: Resources, function: str, bound: str
 ) -> None:
     extreme = {name: str(PARAMETERS[name].get(bound, PARAMETERS[name]["Default"])) for name in NUMBERS}
-    read = settings(template, resources, function, extreme)
-    assert str(read.provider_timeout_seconds) == extreme["ProviderTimeoutSeconds"]
+    read = settings(template, resources, function, extreme).model_dump()
+    fields = {"".join(word.capitalize() for word in field.split("_")): field for field in read}
+    told = {name: str(read[field]) for name, field in fields.items() if name in extreme}
+    assert told == {name: extreme[name] for name in told}
+    assert {"KeepDays", "SweepAfterSeconds" if function != "StatusFunction" else "LateSeconds"} <= set(told)
+
+
+def test_the_policies_are_those_that_submit_knows() -> None:
+    assert PARAMETERS["UnknownPolicy"]["AllowedValues"] == [policy.value for policy in UnknownPolicy]
+    assert PARAMETERS["UnknownPolicy"]["Default"] == UnknownPolicy.HOLD, "nothing is paid twice unless somebody says so"
 
 
 def test_settings_take_every_address_that_the_parameter_takes(template: Json, resources: Resources) -> None:
@@ -149,9 +179,37 @@ def test_an_existing_secret_takes_the_place_of_a_new_one(template: Json, resourc
     assert template["Resources"]["ApiKeySecret"]["Condition"] == "CreateSecret"
 
 
-def test_the_provider_is_given_up_before_the_function_is_killed(resources: Resources) -> None:
-    for function in ("SubmitFunction", "StatusFunction"):
-        assert PARAMETERS["ProviderTimeoutSeconds"]["MaxValue"] < resources.properties(function)["Timeout"]
+def test_the_provider_is_given_up_before_the_function_is_killed(template: Json, resources: Resources) -> None:
+    asking = [function for function, kind in SETTINGS.items() if issubclass(kind, ProviderSettings)]
+    assert len(asking) == 3
+    for function in asking:
+        timeout = most(template, resources.properties(function)["Timeout"])
+        assert 2 * PARAMETERS["ProviderTimeoutSeconds"]["MaxValue"] < timeout, function
+    default = PARAMETERS["SubmitTimeoutSeconds"]["Default"]
+    assert 2 * PARAMETERS["ProviderTimeoutSeconds"]["Default"] < default
+
+
+def test_the_sweep_does_not_overtake_who_works_on_a_job(resources: Resources) -> None:
+    """As the parameter's own text demands; the invocation that a sweep starts is over when the next one may come."""
+    default = PARAMETERS["SweepAfterSeconds"]["Default"]
+    assert default >= resources.properties("FinalizeFunction")["Timeout"]
+    assert default > PARAMETERS["SubmitTimeoutSeconds"]["MaxValue"]
+    assert str(resources.properties("FinalizeFunction")["Timeout"]) in PARAMETERS["SweepAfterSeconds"]["Description"]
+    (config,) = [
+        item
+        for item in resources.of("AWS::Lambda::EventInvokeConfig").values()
+        if item["FunctionName"]["Ref"] == "FinalizeFunction"
+    ]
+    assert config["MaximumEventAgeInSeconds"] <= default, "a call that waited for longer has a younger one beside it"
+
+
+def test_nobody_is_told_of_a_late_job_that_has_expired() -> None:
+    assert PARAMETERS["LateSeconds"]["Default"] < PARAMETERS["DeadlineSeconds"]["Default"]
+
+
+def test_the_ledger_outlives_every_execution() -> None:
+    """Step Functions forgets an execution, and its name, after 90 days: then only the row knows the job."""
+    assert PARAMETERS["KeepDays"]["MinValue"] > 90
 
 
 # ---- Deployments -----------------------------------------------------------------------------------------------------
@@ -170,9 +228,10 @@ def test_a_deployment_sets_parameters_that_exist_to_values_they_take(deployment:
 
 
 @pytest.mark.parametrize("deployment", ["default", "prod"])
-def test_a_deployment_to_aws_waits_for_a_yes_and_keeps_the_visibility(deployment: str) -> None:
+def test_a_deployment_to_aws_waits_for_a_yes_and_keeps_what_is_safe(deployment: str) -> None:
     assert DEPLOYMENTS[deployment]["deploy"]["parameters"]["confirm_changeset"] is True
-    assert "SubmitVisibilitySeconds" not in overrides(DEPLOYMENTS[deployment])
+    tuned_for_a_laptop = {"SubmitVisibilitySeconds", "SubmitTimeoutSeconds", "SweepAfterSeconds", "UnknownPolicy"}
+    assert not tuned_for_a_laptop & set(overrides(DEPLOYMENTS[deployment]))
 
 
 def test_deployments_hold_no_secret() -> None:

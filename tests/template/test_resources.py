@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.template.stack import Json, Resources, Values, listed, strings
+from bucketbrush import observability
+from bucketbrush.adapters import ledger
+from bucketbrush.domain.jobs import Job, Outcome
+from bucketbrush.domain.life import State
+from bucketbrush.events import ExecutionEnded, parse
+from tests.template.emitted import metrics
+from tests.template.stack import ROOT, Json, Resources, Values, listed, most, strings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FUNCTIONS = ["SubmitFunction", "StatusFunction", "FinalizeFunction"]
+FUNCTIONS = ["SubmitFunction", "StatusFunction", "FinalizeFunction", "SweepFunction"]
 BUCKETS = {"InboxBucket": "InboxBucketPolicy", "ResultsBucket": "ResultsBucketPolicy"}
-QUEUES = ["SubmitQueue", "SubmitDeadLetters", "DropRuleDeadLetters"]
+QUEUES = ["SubmitQueue", "SubmitDeadLetters", "DropRuleDeadLetters", "EndedQueue", "EndedDeadLetters"]
+# Each rule with the queues that it sends to.
+RULES = {"DropRule": ("SubmitQueue", "DropRuleDeadLetters"), "EndedRule": ("EndedQueue",)}
+DEAD_LETTERS = {"SubmitDeadLetters", "DropRuleDeadLetters", "EndedDeadLetters"}
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
 # Statements that need every resource, and why.
@@ -60,6 +70,7 @@ def test_roles_are_assumed_by_their_service_alone(resources: Resources) -> None:
         "SubmitRole": [(functions, "sts:AssumeRole")],
         "StatusRole": [(functions, "sts:AssumeRole")],
         "FinalizeRole": [(functions, "sts:AssumeRole")],
+        "SweepRole": [(functions, "sts:AssumeRole")],
         "JobsMachineRole": [({"Service": "states.amazonaws.com"}, "sts:AssumeRole")],
         "SignerRole": [({"AWS": _arn("SubmitRole")}, "sts:AssumeRole")],
     }
@@ -103,18 +114,77 @@ def test_the_signer_reads_pictures_and_nothing_else(resources: Resources) -> Non
     assert resources.properties("SignerRole")["MaxSessionDuration"] == 3600
 
 
-def test_only_submit_may_pay(resources: Resources) -> None:
-    """Who may start executions and sign links; the machine may invoke exactly what its definition calls."""
+def _holders(resources: Resources) -> dict[str, set[str]]:
+    """The roles that may do each action."""
     holders: dict[str, set[str]] = {}
     for role, statement in _roles(resources):
         for action in listed(statement["Action"]):
             holders.setdefault(action, set()).add(role)
-    assert holders["states:StartExecution"] == {"SubmitRole"}
+    return holders
+
+
+def test_only_submit_may_pay(resources: Resources) -> None:
+    """Who may start executions, which call submit, and sign links; each calls exactly what it is there to call."""
+    holders = _holders(resources)
+    assert holders["states:StartExecution"] == {"SubmitRole", "SweepRole"}
     assert holders["sts:AssumeRole"] == {"SubmitRole"}
-    assert holders["s3:PutObject"] == {"FinalizeRole"}
-    assert holders["lambda:InvokeFunction"] == {"JobsMachineRole"}
-    (calls,) = [item for item in resources.statements("JobsMachineRole") if item["Action"] == "lambda:InvokeFunction"]
-    assert calls["Resource"] == [_arn(name) for name in FUNCTIONS]
+    assert holders["secretsmanager:GetSecretValue"] == {"SubmitRole", "StatusRole", "FinalizeRole"}
+    assert holders["lambda:InvokeFunction"] == {"JobsMachineRole", "SweepRole"}
+    called = {
+        role: listed(statement["Resource"])
+        for role, statement in _roles(resources)
+        if statement["Action"] == "lambda:InvokeFunction"
+    }
+    assert called == {
+        "JobsMachineRole": [_arn(name) for name in ("SubmitFunction", "StatusFunction", "FinalizeFunction")],
+        "SweepRole": [_arn("FinalizeFunction")],
+    }
+
+
+def test_only_finalize_touches_results(resources: Resources) -> None:
+    touching = {role for role, statement in _roles(resources) if "ResultsBucket" in " ".join(strings(statement))}
+    assert touching == {"FinalizeRole"}
+    holders = _holders(resources)
+    assert holders["s3:PutObject"] == holders["sns:Publish"] == {"FinalizeRole"}
+    assert holders["events:PutEvents"] == {"StatusRole", "FinalizeRole"}
+    assert not {"s3:DeleteObject", "s3:DeleteObjectVersion", "dynamodb:DeleteItem"} & set(holders)
+
+
+def test_the_sweep_reaches_neither_the_provider_nor_an_object(template: Json, resources: Resources) -> None:
+    statements = resources.statements("SweepRole")
+    actions = {action for statement in statements for action in listed(statement["Action"])}
+    assert {action.split(":")[0] for action in actions} == {"logs", "sqs", "dynamodb", "states", "lambda"}
+    variables = resources.properties("SweepFunction")["Environment"]["Variables"]
+    assert not {"API_BASE_URL", "API_KEY_SECRET_ARN", "RESULTS_BUCKET", "INBOX_BUCKET"} & set(variables)
+    assert Values.deployed(template, {}).resolve(variables["FINALIZE_FUNCTION"]) == "<FinalizeFunction>"
+
+
+WRITES = {
+    "SubmitRole": {"GetItem", "PutItem", "UpdateItem"},
+    "StatusRole": {"UpdateItem"},
+    "FinalizeRole": {"GetItem", "PutItem", "UpdateItem"},
+    "SweepRole": {"GetItem", "UpdateItem", "Query"},
+    "JobsMachineRole": {"GetItem"},
+}
+
+
+def test_each_does_to_the_ledger_what_its_part_needs(resources: Resources) -> None:
+    index = {"Fn::Sub": f"${{JobsTable.Arn}}/index/{ledger._OPEN_INDEX}"}
+    found: dict[str, set[str]] = {}
+    for role, statement in _roles(resources):
+        for action in listed(statement["Action"]):
+            service, verb = action.split(":")
+            if service == "dynamodb":
+                assert listed(statement["Resource"]) == [index if verb == "Query" else _arn("JobsTable")], role
+                found.setdefault(role, set()).add(verb)
+    assert found == WRITES
+
+
+def test_the_sweep_looks_at_this_machines_executions_only(template: Json, resources: Resources) -> None:
+    values = Values.deployed(template, {})
+    (look,) = [item for item in resources.statements("SweepRole") if item["Action"] == "states:DescribeExecution"]
+    machine = values.resolve(resources.properties("SweepFunction")["Environment"]["Variables"]["JOBS_MACHINE_ARN"])
+    assert values.resolve(look["Resource"]) == machine.replace(":stateMachine:", ":execution:") + ":*"
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -145,34 +215,84 @@ def test_functions_run_where_the_parameters_say(resources: Resources, function: 
     assert len(layers) == 2
 
 
-# ---- The way in --------------------------------------------------------------------------------------------------
+# ---- The ways in -------------------------------------------------------------------------------------------------
 
 
-def test_the_rule_filters_by_prefix_only(resources: Resources) -> None:
+def test_the_rules_filter_as_little_as_they_can(resources: Resources) -> None:
     """Suffixes are compared in code, caseless: a rule that filters them would drop files without a word."""
-    (rule,) = resources.of("AWS::Events::Rule").values()
-    assert rule["EventPattern"] == {
-        "source": ["aws.s3"],
-        "detail-type": ["Object Created"],
-        "detail": {"bucket": {"name": [{"Ref": "InboxBucket"}]}, "object": {"key": [{"prefix": "inbox/"}]}},
+    patterns = {name: rule["EventPattern"] for name, rule in resources.of("AWS::Events::Rule").items() if name in RULES}
+    assert patterns == {
+        "DropRule": {
+            "source": ["aws.s3"],
+            "detail-type": ["Object Created"],
+            "detail": {"bucket": {"name": [{"Ref": "InboxBucket"}]}, "object": {"key": [{"prefix": "inbox/"}]}},
+        },
+        "EndedRule": {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {
+                "stateMachineArn": [{"Ref": "JobsMachine"}],
+                "status": ["FAILED", "TIMED_OUT", "ABORTED"],
+            },
+        },
     }
 
 
-def test_what_the_rule_cannot_deliver_is_kept(resources: Resources) -> None:
-    (target,) = resources.properties("DropRule")["Targets"]
-    assert target["Arn"] == _arn("SubmitQueue")
-    assert target["DeadLetterConfig"] == {"Arn": _arn("DropRuleDeadLetters")}
+@pytest.mark.parametrize("rule", RULES)
+def test_what_a_rule_cannot_deliver_is_kept_or_found_by_the_sweep(resources: Resources, rule: str) -> None:
+    (target,) = resources.properties(rule)["Targets"]
+    queue, *dead_letters = RULES[rule]
+    assert target["Arn"] == _arn(queue)
+    # What an execution's end becomes when it cannot be delivered is the whole event, the execution's input included.
+    assert target.get("DeadLetterConfig") == next(({"Arn": _arn(name)} for name in dead_letters), None)
+    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 
 
-def test_only_the_rule_may_send_to_its_queues(resources: Resources) -> None:
-    (policy,) = resources.of("AWS::SQS::QueuePolicy").values()
-    queues = ["SubmitQueue", "DropRuleDeadLetters"]
-    assert policy["Queues"] == [{"Ref": name} for name in queues]
+@pytest.mark.parametrize("rule", RULES)
+def test_only_the_rule_may_send_to_its_queues(resources: Resources, rule: str) -> None:
+    queues = [*RULES[rule]]
+    policies = resources.of("AWS::SQS::QueuePolicy").values()
+    assert len(policies) == len(RULES)
+    (policy,) = [item for item in policies if item["Queues"] == [{"Ref": name} for name in queues]]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"
-    assert statement["Resource"] == [_arn(name) for name in queues]
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": _arn("DropRule")}}
+    assert statement["Resource"] in ([_arn(name) for name in queues], _arn(queues[0]))
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": _arn(rule)}}
+
+
+def test_of_an_execution_the_name_alone_passes(resources: Resources) -> None:
+    """EventBridge User Guide, "Input transformation": a text in place of <name> gets its quotes."""
+    event = json.loads((ROOT / "events" / "execution-ended.json").read_text())
+    (target,) = resources.properties("EndedRule")["Targets"]
+    assert set(target["InputTransformer"]) == {"InputPathsMap", "InputTemplate"}
+    assert target["InputTransformer"]["InputPathsMap"] == {"execution": "$.detail.name"}
+    body = target["InputTransformer"]["InputTemplate"].replace("<execution>", json.dumps(event["detail"]["name"]))
+    (record,) = json.loads((ROOT / "events" / "sweep-queue-batch.json").read_text())["Records"]
+    assert body == record["body"]
+    assert parse(ExecutionEnded, body) == ExecutionEnded(execution="starry-cat-0001")
+    pattern = resources.properties("EndedRule")["EventPattern"]
+    assert event["source"] in pattern["source"]
+    assert event["detail-type"] in pattern["detail-type"]
+    assert event["detail"]["status"] in pattern["detail"]["status"]
+
+
+def test_the_sweep_runs_by_schedule_too(resources: Resources) -> None:
+    """Status changes of executions are sent as well as AWS can; who lost one is found all the same."""
+    ((name, rule),) = [item for item in resources.of("AWS::Events::Rule").items() if item[0] not in RULES]
+    assert rule["ScheduleExpression"] == "rate(5 minutes)"
+    assert rule.get("State", "ENABLED") == "ENABLED"
+    assert [target["Arn"] for target in rule["Targets"]] == [_arn("SweepFunction")]
+    (permission,) = resources.of("AWS::Lambda::Permission").values()
+    assert (permission["FunctionName"], permission["SourceArn"]) == ({"Ref": "SweepFunction"}, _arn(name))
+
+
+def test_what_is_called_again_anyway_is_not_repeated_by_lambda(resources: Resources) -> None:
+    configs = resources.of("AWS::Lambda::EventInvokeConfig").values()
+    assert {item["FunctionName"]["Ref"]: item["MaximumRetryAttempts"] for item in configs} == {
+        "FinalizeFunction": 0,
+        "SweepFunction": 0,
+    }
 
 
 @pytest.mark.parametrize("queue", QUEUES)
@@ -187,17 +307,30 @@ def test_a_drop_is_tried_five_times(template: Json, resources: Resources) -> Non
     assert queue["RedrivePolicy"] == {"deadLetterTargetArn": _arn("SubmitDeadLetters"), "maxReceiveCount": 5}
     assert queue["VisibilityTimeout"] == {"Ref": "SubmitVisibilitySeconds"}
     default = template["Parameters"]["SubmitVisibilitySeconds"]["Default"]
-    assert default >= 6 * resources.properties("SubmitFunction")["Timeout"]
+    assert default >= 6 * most(template, resources.properties("SubmitFunction")["Timeout"])
 
 
-def test_submit_takes_one_drop_at_a_time(resources: Resources) -> None:
-    (mapping,) = resources.of("AWS::Lambda::EventSourceMapping").values()
-    assert mapping == {
-        "EventSourceArn": _arn("SubmitQueue"),
-        "FunctionName": {"Ref": "SubmitFunction"},
-        "BatchSize": 1,
-        "FunctionResponseTypes": ["ReportBatchItemFailures"],
-        "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}},
+def test_an_ended_execution_is_tried_five_times(resources: Resources) -> None:
+    queue = resources.properties("EndedQueue")
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": _arn("EndedDeadLetters"), "maxReceiveCount": 5}
+    assert queue["VisibilityTimeout"] >= 6 * resources.properties("SweepFunction")["Timeout"]
+
+
+def test_messages_are_taken_one_at_a_time(resources: Resources) -> None:
+    mappings = {item["FunctionName"]["Ref"]: item for item in resources.of("AWS::Lambda::EventSourceMapping").values()}
+    assert mappings == {
+        "SubmitFunction": {
+            "EventSourceArn": _arn("SubmitQueue"),
+            "FunctionName": {"Ref": "SubmitFunction"},
+            "BatchSize": 1,
+            "FunctionResponseTypes": ["ReportBatchItemFailures"],
+            "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}},
+        },
+        "SweepFunction": {
+            "EventSourceArn": _arn("EndedQueue"),
+            "FunctionName": {"Ref": "SweepFunction"},
+            "BatchSize": 1,
+        },
     }
 
 
@@ -250,6 +383,26 @@ def test_the_ledger_costs_by_use_forgets_by_ttl_and_can_be_restored(resources: R
     assert "TableName" not in table
 
 
+def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Resources) -> None:
+    """Its partition key is there while a job is open, and what the index copies is what the sweep asks for."""
+    table = resources.properties("JobsTable")
+    (index,) = table["GlobalSecondaryIndexes"]
+    assert index == {
+        "IndexName": ledger._OPEN_INDEX,
+        "KeySchema": [
+            {"AttributeName": "open", "KeyType": "HASH"},
+            {"AttributeName": "next_check", "KeyType": "RANGE"},
+        ],
+        "Projection": {"ProjectionType": "KEYS_ONLY"},
+    }
+    open_job = Job(job_id="j", state=State.WAITING, created_at=1, next_check=2)
+    written = ledger._to_item(ledger._row(open_job))
+    for attribute in table["AttributeDefinitions"]:
+        assert set(written[attribute["AttributeName"]]) == {attribute["AttributeType"]}
+    ended = ledger._row(open_job.model_copy(update={"state": State.ENDED, "next_check": None}))
+    assert not {"open", "next_check"} & set(ended)
+
+
 @pytest.mark.parametrize("name", [*BUCKETS, "JobsTable"])
 def test_what_was_paid_for_outlives_the_stack(resources: Resources, name: str) -> None:
     assert resources.all[name]["DeletionPolicy"] == "Retain"
@@ -268,43 +421,125 @@ def test_the_machine_is_standard_and_logs_no_data(resources: Resources) -> None:
     assert logging["Destinations"] == [{"CloudWatchLogsLogGroup": {"LogGroupArn": _arn("JobsMachineLogs")}}]
 
 
-def test_submit_knows_the_machines_arn_by_its_name(template: Json, resources: Resources) -> None:
-    """By Sub: a reference would close a circle, as the machine needs the function's ARN."""
+@pytest.mark.parametrize("stem", ["Submit", "Sweep"])
+def test_who_starts_executions_knows_the_machines_arn_by_its_name(
+    template: Json, resources: Resources, stem: str
+) -> None:
+    """By Sub: a reference would close a circle, as the machine needs the functions' ARNs."""
     values = Values.deployed(template, {})
     name = values.resolve(resources.properties("JobsMachine")["StateMachineName"])
-    arn = resources.properties("SubmitFunction")["Environment"]["Variables"]["JOBS_MACHINE_ARN"]
+    arn = resources.properties(f"{stem}Function")["Environment"]["Variables"]["JOBS_MACHINE_ARN"]
     assert values.resolve(arn).endswith(f":stateMachine:{name}")
-    start = [item for item in resources.statements("SubmitRole") if item["Action"] == "states:StartExecution"]
+    start = [item for item in resources.statements(f"{stem}Role") if item["Action"] == "states:StartExecution"]
     assert [item["Resource"] for item in start] == [arn]
 
 
 # ---- Alarms ------------------------------------------------------------------------------------------------------
 
 
-def _watched(alarm: Json) -> tuple[Any, ...]:
-    (dimension,) = alarm["Dimensions"]
-    return alarm["Namespace"], alarm["MetricName"], dimension["Name"], *strings(dimension["Value"])
+def _watched(alarm: Json) -> tuple[str, ...]:
+    dimensions = [word for item in alarm["Dimensions"] for word in (item["Name"], *strings(item["Value"]))]
+    return alarm["Namespace"], alarm["MetricName"], *dimensions
+
+
+def _own(resources: Resources) -> dict[str, Json]:
+    """The alarms on metrics that the package emits."""
+    return {name: item for name, item in resources.of("AWS::CloudWatch::Alarm").items() if _is_own(item)}
+
+
+def _is_own(alarm: Json) -> bool:
+    return not alarm["Namespace"].startswith("AWS/")
 
 
 def test_an_alarm_rings_for_everything_that_is_stuck(resources: Resources) -> None:
     depth = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "Fn::GetAtt")
-    assert {_watched(alarm) for alarm in resources.of("AWS::CloudWatch::Alarm").values()} == {
-        (*depth, "SubmitDeadLetters", "QueueName"),
-        (*depth, "DropRuleDeadLetters", "QueueName"),
-        ("AWS/States", "ExecutionsFailed", "StateMachineArn", "Ref", "JobsMachine"),
-        ("AWS/States", "ExecutionsTimedOut", "StateMachineArn", "Ref", "JobsMachine"),
-        ("AWS/Lambda", "Errors", "FunctionName", "Ref", "StatusFunction"),
+    service = ("service", "Ref", "AWS::StackName")
+    assert {name: _watched(alarm) for name, alarm in resources.of("AWS::CloudWatch::Alarm").items()} == {
+        "SubmitDeadLettersAlarm": (*depth, "SubmitDeadLetters", "QueueName"),
+        "DropRuleDeadLettersAlarm": (*depth, "DropRuleDeadLetters", "QueueName"),
+        "EndedDeadLettersAlarm": (*depth, "EndedDeadLetters", "QueueName"),
+        "ExecutionsFailedAlarm": ("AWS/States", "ExecutionsFailed", "StateMachineArn", "Ref", "JobsMachine"),
+        "ExecutionsTimedOutAlarm": ("AWS/States", "ExecutionsTimedOut", "StateMachineArn", "Ref", "JobsMachine"),
+        "StatusErrorsAlarm": ("AWS/Lambda", "Errors", "FunctionName", "Ref", "StatusFunction"),
+        "UnknownJobsAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "unknown"),
+        "LostJobsAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "lost"),
+        "JobsUnstoredAlarm": ("Bucketbrush", "JobsUnstored", *service),
+        "JobsOverdueAlarm": ("Bucketbrush", "JobsOverdue", *service),
+        "SweepSilentAlarm": ("Bucketbrush", "JobsOverdue", *service),
     }
+
+
+def test_nothing_dies_in_silence(resources: Resources) -> None:
+    """Every queue that a queue or a rule gives up to has an alarm."""
+    queues = resources.of("AWS::SQS::Queue").values()
+    given_up = {
+        item["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] for item in queues if "RedrivePolicy" in item
+    }
+    targets = [target for rule in resources.of("AWS::Events::Rule").values() for target in rule["Targets"]]
+    given_up |= {item["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for item in targets if "DeadLetterConfig" in item}
+    alarms = resources.of("AWS::CloudWatch::Alarm").values()
+    watched = {_watched(alarm)[-2] for alarm in alarms if alarm["Namespace"] == "AWS/SQS"}
+    assert watched == given_up == DEAD_LETTERS
 
 
 def test_alarms_ring_at_the_first_and_are_quiet_without_data(resources: Resources) -> None:
     for name, alarm in resources.of("AWS::CloudWatch::Alarm").items():
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["AlarmDescription"], name
+        if name == "SweepSilentAlarm":
+            continue
         least = 10 if name == "StatusErrorsAlarm" else 1  # a few failed looks mend themselves
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", least), name
         assert alarm["Statistic"] in ("Maximum", "Sum"), name
         assert alarm["TreatMissingData"] == "notBreaching", name
-        assert alarm["AlarmDescription"], name
+
+
+def test_a_silent_sweep_is_heard(resources: Resources) -> None:
+    """No data is what it rings for: how often the sweep said anything, whatever it said."""
+    alarm, schedule = resources.properties("SweepSilentAlarm"), resources.properties("SweepFunctionSchedule")
+    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("SampleCount", "LessThanThreshold")
+    assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "breaching")
+    (minutes,) = re.fullmatch(r"rate\((\d+) minutes\)", schedule["ScheduleExpression"]).groups()
+    assert alarm["Period"] >= int(minutes) * 60, "a period between two sweeps would be taken for silence"
+    assert alarm["EvaluationPeriods"] * alarm["Period"] == 15 * 60
+
+
+def test_alarms_watch_metrics_that_the_package_emits(resources: Resources) -> None:
+    emitted = metrics()
+    for name, alarm in _own(resources).items():
+        metric = emitted[alarm["MetricName"]]
+        assert {item["Name"] for item in alarm["Dimensions"]} == {"service", *metric.dimensions}, name
+        # Maximum of counts would be 1 for any number, Sum of gauges would count a job once for every sweep.
+        assert alarm["Statistic"] in ({"count": ["Sum"], "gauge": ["Maximum", "SampleCount"]}[metric.kind]), name
+        for item in alarm["Dimensions"]:
+            allowed = {"service": [{"Ref": "AWS::StackName"}], "outcome": [outcome.value for outcome in Outcome]}
+            assert item["Value"] in allowed[item["Name"]], name
+
+
+def test_metrics_go_where_the_alarms_look(
+    template: Json, resources: Resources, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The namespace and the service of every function, as the package's one place for metrics writes them."""
+    namespaces = {alarm["Namespace"] for alarm in _own(resources).values()}
+    for function in FUNCTIONS:
+        variables = resources.properties(function)["Environment"]["Variables"]
+        assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+        assert {variables["POWERTOOLS_METRICS_NAMESPACE"]} == namespaces
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", *namespaces)
+    for metric in metrics().values():
+        given = dict.fromkeys(metric.dimensions, "x")
+        if metric.kind == "count":
+            observability.count(metric.name, **given)
+        else:
+            observability.gauge(metric.name, 0)
+        line = json.loads(capsys.readouterr().out)
+        (directive,) = line["_aws"]["CloudWatchMetrics"]
+        ((names,),) = [directive["Dimensions"]]
+        assert {directive["Namespace"]} == namespaces
+        assert sorted(names) == sorted(["service", *metric.dimensions])
+        assert line["service"] == "stack"
+        assert line[metric.name] == [1.0 if metric.kind == "count" else 0.0], "a gauge of none is data too"
 
 
 def test_cloudwatch_can_publish_to_the_alarm_topic(resources: Resources) -> None:

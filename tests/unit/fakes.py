@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 from bucketbrush.adapters.toapis import Task, TaskState
-from bucketbrush.domain.errors import JobBusy
-from bucketbrush.domain.jobs import Job, ObjectVersion, State, dropped_job_id
-from bucketbrush.domain.pictures import PictureFormat, sniff
+from bucketbrush.domain.errors import JobBusy, ResultUnstored
+from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, dropped_job_id
+from bucketbrush.domain.life import WRITE_ONCE, Actor, State, demand_once, demand_step
+from bucketbrush.domain.pictures import is_whole, sniff
 from bucketbrush.domain.result import Picture
 from bucketbrush.finalize import Finalize
-from bucketbrush.intake import Drop, Intake
-from bucketbrush.settings import FinalizeSettings, SubmitSettings
+from bucketbrush.intake import Again, Drop, Intake
+from bucketbrush.settings import FinalizeSettings, StatusSettings, SubmitSettings, SweepSettings, UnknownPolicy
 from bucketbrush.status import Status
-from bucketbrush.submit import Invocation, Submit
+from bucketbrush.submit import Submit
+from bucketbrush.sweep import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bucketbrush.adapters.toapis import ToApis
-    from bucketbrush.domain.result import Announcement
+    from bucketbrush.domain.result import Announcement, LateNotice
 
 INBOX = "inbox-bucket"
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20 + b"IEND\xaeB`\x82"
 PROMPT = "paint a starry sky behind the cat"
 API_KEY = "sk-test-0123456789abcdef"
 LINK = "https://inbox-bucket.s3.amazonaws.com/inbox/cat.png?X-Amz-Signature=0f0f0f0f"
+INVOCATION_SECONDS = 60
 LEASE_SECONDS = 65
+SWEEP_AFTER_SECONDS = 900
+DEADLINE_SECONDS = 3600
 
-_SHARED: dict[str, Any] = {
-    "jobs_table": "jobs",
+_FUNCTION: dict[str, Any] = {"jobs_table": "jobs", "keep_days": 400}
+_PROVIDER: dict[str, Any] = {
+    **_FUNCTION,
     "api_base_url": "https://toapis.example",
     "api_key_secret_arn": "arn:secret",
     "provider_timeout_seconds": 25,
-    "keep_days": 400,
 }
 SUBMIT_SETTINGS = SubmitSettings(
-    **_SHARED,
+    **_PROVIDER,
     inbox_bucket=INBOX,
     jobs_machine_arn="arn:machine",
     signer_role_arn="arn:role",
@@ -47,33 +53,93 @@ SUBMIT_SETTINGS = SubmitSettings(
     refused_wait_seconds=10,
     lookup_wait_seconds=20,
     lookup_seconds=300,
+    max_queue_seconds=86_400,
+    unknown_policy=UnknownPolicy.HOLD,
+    sweep_after_seconds=SWEEP_AFTER_SECONDS,
 )
-FINALIZE_SETTINGS = FinalizeSettings(**_SHARED, results_bucket="results-bucket", topic_arn="arn:t")
+STATUS_SETTINGS = StatusSettings(**_PROVIDER, deadline_seconds=DEADLINE_SECONDS, late_seconds=600)
+FINALIZE_SETTINGS = FinalizeSettings(
+    **_PROVIDER,
+    results_bucket="results-bucket",
+    topic_arn="arn:t",
+    deadline_seconds=DEADLINE_SECONDS,
+    sweep_after_seconds=SWEEP_AFTER_SECONDS,
+)
+SWEEP_SETTINGS = SweepSettings(
+    **_FUNCTION,
+    jobs_machine_arn="arn:machine",
+    finalize_function="finalize",
+    sweep_after_seconds=SWEEP_AFTER_SECONDS,
+)
 
 
 class FakeLedger:
-    """Creates when absent, changes when unseen by others, notes on waiting jobs only."""
+    """One table in the hands of one function: rows are written under the conditions of the real ledger only."""
 
-    def __init__(self) -> None:
-        self.rows: dict[str, Job] = {}
+    def __init__(self, actor: Actor = Actor.SUBMIT, rows: dict[str, Job] | None = None) -> None:
+        self.actor = actor
+        self.rows = {} if rows is None else rows
+
+    def of(self, actor: Actor) -> FakeLedger:
+        """The same rows in the hands of another function."""
+        return FakeLedger(actor, self.rows)
+
+    def put(self, job: Job) -> None:
+        """A row that stands there already, however it came to be; the first one stays."""
+        self.rows.setdefault(job.job_id, job)
 
     def create(self, job: Job) -> Job | None:
-        return None if self.rows.setdefault(job.job_id, job) is job else self.rows[job.job_id]
+        demand_step(None, job.state, self.actor)
+        found = self.rows.setdefault(job.job_id, job)
+        return None if found == job else found
 
     def get(self, job_id: str) -> Job | None:
         return self.rows.get(job_id)
 
     def change(self, job: Job, **changes: Any) -> Job:
-        row = self.rows[job.job_id]
-        if (row.state, row.owner, row.lease_until) != (job.state, job.owner, job.lease_until):
+        changed = job.model_copy(update=changes)
+        demand_step(job.state, changed.state, self.actor)
+        demand_once(_row(job), _row(changed))
+        row = self.rows.get(job.job_id)
+        if row is None or _lease(row) != _lease(job) or not _is_first(row, job, changed):
+            if row == changed:
+                return changed
             raise JobBusy(f"job {job.job_id}: changed meanwhile.")
         self.rows[job.job_id] = row.model_copy(update=changes)
-        return job.model_copy(update=changes)
+        return changed
 
-    def note(self, job_id: str, **facts: Any) -> None:
+    def note(self, job_id: str, **facts: Any) -> Job | None:
+        demand_step(State.WAITING, State.WAITING, self.actor)
         row = self.rows.get(job_id)
-        if row and row.state is State.WAITING:
-            self.rows[job_id] = row.model_copy(update=facts)
+        if row is None or row.state is not State.WAITING:
+            return None
+        self.rows[job_id] = row.model_copy(update=facts)
+        return self.rows[job_id]
+
+    def due(self, now: int, most: int) -> list[str]:
+        checks = sorted((row.next_check, row.job_id) for row in self.rows.values() if row.next_check is not None)
+        return [job_id for check, job_id in checks if check <= now][:most]
+
+    def postpone(self, job: Job, next_check: int) -> bool:
+        row = self.rows.get(job.job_id)
+        if row is None or row.next_check is None or row.next_check != job.next_check:
+            return False
+        self.rows[job.job_id] = row.model_copy(update={"next_check": next_check})
+        return True
+
+
+def _row(job: Job) -> dict[str, Any]:
+    return job.model_dump(mode="json", exclude_none=True)
+
+
+def _lease(job: Job) -> tuple[State, str, int]:
+    return job.state, job.owner, job.lease_until
+
+
+def _is_first(row: Job, job: Job, changed: Job) -> bool:
+    """Whether what is written once and about to be written is not there yet."""
+    before, after, there = _row(job), _row(changed), _row(row)
+    return not any(name in there for name in WRITE_ONCE if before.get(name) != after.get(name))
 
 
 class FakeObjects:
@@ -113,13 +179,24 @@ class FakeObjects:
         self.put(key, json.dumps(document).encode())
         return True
 
+    def keys(self, prefix: str) -> frozenset[str]:
+        return frozenset(key for key in self.versions if key.startswith(prefix))
+
+    def picture(self, key: str) -> Picture:
+        content = self.versions[key][-1]
+        kind = sniff(content)
+        assert kind is not None
+        return Picture(key=key, bytes=len(content), format=kind, sha256=hashlib.sha256(content).hexdigest())
+
     def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> Picture:
         content = b"".join(chunks)
-        assert (announced, sniff(content)) == (len(content), PictureFormat.PNG)
-        key = f"{stem}.png"
+        kind = sniff(content)
+        if kind is None or announced not in (None, len(content)) or not is_whole(kind, content):
+            raise ResultUnstored("result: found no whole picture.")
+        key = f"{stem}.{kind}"
         if key not in self.versions:
             self.put(key, content)
-        return Picture(key=key, bytes=len(content), format=PictureFormat.PNG, sha256="0" * 64)
+        return self.picture(key)
 
 
 class FakePresigner:
@@ -142,6 +219,7 @@ class FakeApi:
         self.found: Any = None
         self.task: Any = None
         self.pictures: dict[str, Any] = {}
+        self.downloads: list[str] = []
         self.during_submit: Callable[[], object] = lambda: None
 
     def submit(self, body: dict[str, Any]) -> str:
@@ -159,11 +237,13 @@ class FakeApi:
 
     @contextmanager
     def download(self, url: str) -> Iterator[tuple[Iterator[bytes], int | None]]:
+        """A picture is its bytes, an error, a list of such for one try after the other, or a function of chunks."""
+        self.downloads.append(url)
         content = self.pictures[url]
         if isinstance(content, list):
             content = content.pop(0) if len(content) > 1 else content[0]
         picture = _answer(content)
-        yield iter([picture]), len(picture)
+        yield (picture(), None) if callable(picture) else (iter([picture]), len(picture))
 
 
 def _answer(scripted: Any) -> Any:
@@ -175,22 +255,55 @@ def _answer(scripted: Any) -> Any:
 class FakeAnnouncements:
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.problem: Exception | None = None
 
     def tell(self, announcement: Announcement) -> None:
         self.told.append(announcement.model_dump_json())
+        _answer(self.problem)
+
+
+class FakeBus:
+    def __init__(self) -> None:
+        self.late: list[LateNotice] = []
+        self.problem: Exception | None = None
+
+    def tell_late(self, notice: LateNotice) -> None:
+        _answer(self.problem)
+        self.late.append(notice)
 
 
 class FakeExecutions:
+    """A status that is an error is raised."""
+
     def __init__(self) -> None:
         self.started: list[str] = []
+        self.statuses: dict[str, Any] = {}
+        self.asked: list[str] = []
+        self.during_status: Callable[[], object] = lambda: None
 
     def start(self, job_id: str) -> None:
         self.started.append(job_id)
+        self.statuses.setdefault(job_id, "RUNNING")
+
+    def status(self, job_id: str) -> str | None:
+        self.asked.append(job_id)
+        self.during_status()
+        return cast("str | None", _answer(self.statuses.get(job_id)))
 
 
-def task(state: TaskState = TaskState.DONE, *urls: str, error: str = "no error text") -> Task:
+class FakeFinalizer:
+    def __init__(self) -> None:
+        self.started: list[tuple[str, str | None]] = []
+
+    def start(self, job_id: str, fault: str | None) -> None:
+        self.started.append((job_id, fault))
+
+
+def task(
+    state: TaskState = TaskState.DONE, *urls: str, error: str = "no error text", completed_at: int | None = 990
+) -> Task:
     status = {TaskState.DONE: "completed", TaskState.FAILED: "failed"}.get(state, "in_progress")
-    return Task("tsk_1", state, status, 50, urls, error, 110, 190)
+    return Task("tsk_1", state, status, 50, urls, error, 960, completed_at)
 
 
 @dataclass
@@ -204,7 +317,10 @@ class World:
     presigner: FakePresigner = field(default_factory=FakePresigner)
     api: FakeApi = field(default_factory=FakeApi)
     announcements: FakeAnnouncements = field(default_factory=FakeAnnouncements)
+    bus: FakeBus = field(default_factory=FakeBus)
     executions: FakeExecutions = field(default_factory=FakeExecutions)
+    finalizer: FakeFinalizer = field(default_factory=FakeFinalizer)
+    submit_settings: SubmitSettings = SUBMIT_SETTINGS
     no_key: Exception | None = None
     invocations: int = 0
 
@@ -215,8 +331,8 @@ class World:
 
     @property
     def submit(self) -> Submit:
-        fakes: Any = {"ledger": self.ledger, "inbox": self.inbox, "presigner": self.presigner}
-        return Submit(settings=SUBMIT_SETTINGS, connect=self.connect, now=lambda: self.time, **fakes)
+        fakes: Any = {"ledger": self.ledger.of(Actor.SUBMIT), "inbox": self.inbox, "presigner": self.presigner}
+        return Submit(settings=self.submit_settings, connect=self.connect, now=lambda: self.time, **fakes)
 
     @property
     def intake(self) -> Intake:
@@ -225,18 +341,35 @@ class World:
 
     @property
     def status(self) -> Status:
-        ledger: Any = self.ledger
-        return Status(ledger, self.connect)
+        fakes: Any = {"ledger": self.ledger.of(Actor.STATUS), "bus": self.bus}
+        return Status(settings=STATUS_SETTINGS, connect=self.connect, now=lambda: self.time, **fakes)
 
     @property
     def finalize(self) -> Finalize:
-        fakes: Any = {"ledger": self.ledger, "results": self.results, "announcements": self.announcements}
+        fakes: Any = {
+            "ledger": self.ledger.of(Actor.FINALIZE),
+            "results": self.results,
+            "announcements": self.announcements,
+        }
         return Finalize(settings=FINALIZE_SETTINGS, connect=self.connect, now=lambda: self.time, **fakes)
 
-    def invocation(self) -> Invocation:
-        """A new invocation with a lease from now on."""
+    @property
+    def sweep(self) -> Sweep:
+        fakes: Any = {
+            "ledger": self.ledger.of(Actor.SWEEP),
+            "executions": self.executions,
+            "finalizer": self.finalizer,
+        }
+        return Sweep(settings=SWEEP_SETTINGS, now=lambda: self.time, **fakes)
+
+    def invocation(self, seconds: int = INVOCATION_SECONDS) -> Invocation:
+        """A new invocation that begins now."""
         self.invocations += 1
-        return Invocation(f"request-{self.invocations}", int(self.time) + LEASE_SECONDS)
+        return Invocation(id=f"request-{self.invocations}", ends_at=int(self.time) + seconds)
+
+    def again(self, job_id: str, attempt: int | None = None) -> None:
+        """A message to run a job again comes in."""
+        self.intake(Again(job_id, attempt), self.invocation())
 
     def drop(self, key: str = "inbox/cat.png", content: bytes = PNG) -> Drop:
         """A file in the inbox and what S3 says of it."""
@@ -250,3 +383,9 @@ class World:
     def row(self, drop: Drop) -> Job:
         """The ledger's row of a drop's job."""
         return self.ledger.rows[dropped_job_id(drop.source, drop.sequencer)]
+
+
+def emitted(out: str, name: str) -> list[dict[str, Any]]:
+    """The lines of one metric in what was printed (EMF)."""
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
+    return [line for line in lines if name in line]

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
-USE_CASES = ("submit", "status", "finalize", "intake")
+USE_CASES = ("submit", "status", "finalize", "intake", "sweep")
+# What stands beside the rooms: it makes the clients, or touches none.
+OTHERS = ("wiring", "observability", "__init__")
 MOST_LINES = 40
 STDLIB = tuple(sys.stdlib_module_names)
 
@@ -116,6 +118,11 @@ BAD_SAMPLES = {
 @pytest.mark.parametrize(("room", "file"), [(room, file) for room, rule in RULES.items() for file in rule.files])
 def test_imports_keep_to_their_room(room: str, file: Path) -> None:
     assert RULES[room].broken_by(file.read_text()) == []
+
+
+def test_every_module_has_a_room() -> None:
+    roomy = {file for rule in RULES.values() for file in rule.files}
+    assert {file.stem for file in files(PACKAGE) if file not in roomy} == set(OTHERS)
 
 
 @pytest.mark.parametrize("room", RULES)

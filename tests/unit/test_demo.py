@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bucketbrush.domain import layout
 from bucketbrush.domain.catalogue import CATALOGUE
-from bucketbrush.domain.jobs import State
+from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import read_recipe
 from local import demo, progress, samples, serve, terminal
 from local.engine.sam import DeployError

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from bucketbrush.domain import errors
-from bucketbrush.domain.errors import BucketbrushError, Money, ProviderBusy
+from bucketbrush.domain.errors import AGAIN, BucketbrushError, Money, ProviderBusy
 from tests.unit.test_architecture import PACKAGE
 
 CLASSES = [
@@ -52,6 +52,23 @@ def test_no_error_is_defined_elsewhere() -> None:
 )
 def test_where_money_may_have_moved(money: Money, names: set[str]) -> None:
     assert {kind.__name__ for kind in CLASSES if kind.money is money} == names
+
+
+def test_what_helps_when_it_is_tried_again() -> None:
+    assert {kind.__name__ for kind in CLASSES if kind.retryable} == {
+        "JobBusy",
+        "ProviderUnreachable",
+        "ProviderBusy",
+        "TaskUnreadable",
+        "TaskUnfinished",
+        "ResultUnstored",
+        "ResultUntold",
+        "SweepIncomplete",
+    }
+
+
+def test_nothing_that_may_have_been_paid_says_to_run_it_again() -> None:
+    assert [kind.__name__ for kind in CLASSES if AGAIN in kind.advice and kind.money is not Money.NOT_MOVED] == []
 
 
 def test_only_what_paid_nothing_says_so() -> None:

@@ -11,9 +11,19 @@ from hypothesis import strategies as st
 
 from bucketbrush import events
 from bucketbrush.domain.errors import EventUnreadable
-from bucketbrush.domain.jobs import Job, State
+from bucketbrush.domain.jobs import JOB_ID, Job
+from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import read_recipe, read_references
-from bucketbrush.events import FinalizeCall, Message, ObjectCreated, StatusCall, SubmitCall
+from bucketbrush.events import (
+    AgainCall,
+    ExecutionEnded,
+    FinalizeCall,
+    Message,
+    ObjectCreated,
+    StatusCall,
+    SubmitCall,
+)
+from bucketbrush.intake import Again, Drop
 from tests.unit.test_architecture import ROOT
 
 EVENTS = ROOT / "events"
@@ -55,13 +65,28 @@ def sample(name: str) -> Any:
     return json.loads((EVENTS / name).read_text())
 
 
+def drop_of(body: str) -> Drop:
+    """The message must be a drop."""
+    message = events.parse_message(body)
+    assert isinstance(message, Drop)
+    return message
+
+
 def test_the_samples_are_events_as_they_come() -> None:
-    source = events.parse_drop((EVENTS / "object-created.json").read_text()).source
+    source = drop_of((EVENTS / "object-created.json").read_text()).source
     assert source.key == "inbox/poster/summer cat+1 100% été.PNG"
     (record,) = [events.parse(Message, record) for record in sample("submit-queue-batch.json")["Records"]]
-    assert events.parse_drop(record.body).source == source
+    assert drop_of(record.body).source == source
     assert events.parse(StatusCall, sample("status-call.json")).polls == 3
     assert events.parse(FinalizeCall, sample("finalize-call.json")).fault is None
+    (record,) = [events.parse(Message, record) for record in sample("submit-again-batch.json")["Records"]]
+    again = events.parse_message(record.body)
+    assert isinstance(again, Again)
+    assert (JOB_ID.fullmatch(again.job_id) is not None, again.attempt) == (True, 2)
+    (record,) = [events.parse(Message, record) for record in sample("sweep-queue-batch.json")["Records"]]
+    ended = events.parse(ExecutionEnded, record.body)
+    assert ended.execution == sample("execution-ended.json")["detail"]["name"]
+    assert "Records" not in sample("sweep-schedule.json")
     document = sample("job-document.json")
     assert events.parse_order(sample("submit-call.json")).document == document
     assert read_recipe(document, "sample", also=("references",))["size"] == "3:2"
@@ -69,7 +94,7 @@ def test_the_samples_are_events_as_they_come() -> None:
 
 
 def test_a_drop_is_an_object_version() -> None:
-    drop = events.parse_drop(json.dumps(dropped()))
+    drop = drop_of(json.dumps(dropped()))
     assert drop.source.model_dump() == {
         "bucket": "amzn-s3-demo-bucket1",
         "key": "inbox/poster/cat.png",
@@ -83,13 +108,58 @@ def test_a_drop_is_an_object_version() -> None:
 @pytest.mark.parametrize("ascii_only", [True, False])
 @given(key=st.text(st.characters(exclude_categories=["Cs"]), min_size=1) | st.just("inbox/a b+c%20&d=é/猫.png"))
 def test_keys_pass_unchanged(ascii_only: bool, key: str) -> None:
-    assert events.parse_drop(json.dumps(dropped(key), ensure_ascii=ascii_only)).source.key == key
+    assert drop_of(json.dumps(dropped(key), ensure_ascii=ascii_only)).source.key == key
 
 
 @pytest.mark.parametrize("version", [None, ""])
 def test_a_bucket_without_versions(version: str | None) -> None:
-    drop = events.parse_drop(json.dumps(dropped(**{"version-id": version})))
+    drop = drop_of(json.dumps(dropped(**{"version-id": version})))
     assert not drop.source.version_id
+
+
+@pytest.mark.parametrize(
+    ("body", "again"),
+    [
+        ('{"again": "cat-1"}', Again("cat-1")),
+        ('{"again": "cat-1", "attempt": null}', Again("cat-1")),
+        ('{"again": "cat-1", "attempt": 2}', Again("cat-1", 2)),
+        ('{\n  "attempt": 17,\n  "again": "cat-1-16",\n  "why": "later"\n}', Again("cat-1-16", 17)),
+    ],
+)
+def test_a_message_may_ask_for_a_job_again(body: str, again: Again) -> None:
+    assert events.parse_message(body) == again
+
+
+@pytest.mark.parametrize("key", ["inbox/again.png", 'inbox/"again".png', "inbox/again/cat.png", '"again": "x"'])
+def test_a_file_may_have_any_name(key: str) -> None:
+    assert drop_of(json.dumps(dropped(key))).source.key == key
+
+
+@pytest.mark.parametrize(
+    ("body", "shape", "fields"),
+    [
+        ("", "ObjectCreated", ["event"]),
+        ("again", "ObjectCreated", ["event"]),
+        ("{}", "ObjectCreated", ["source", "detail-type", "detail"]),
+        ('{"attempt": 2}', "ObjectCreated", ["source", "detail"]),
+        ('"again"', "AgainCall", ["event"]),
+        ('{"again": ', "AgainCall", ["event"]),
+        ('{"again": ""}', "AgainCall", ["again"]),
+        ('{"again": null}', "AgainCall", ["again"]),
+        ('{"again": ["cat-1"]}', "AgainCall", ["again"]),
+        (json.dumps({"again": SECRET * 4}), "AgainCall", ["again"]),
+        ('{"again": "cat-1", "attempt": 1}', "AgainCall", ["attempt"]),
+        ('{"again": "cat-1", "attempt": 2.5}', "AgainCall", ["attempt"]),
+        ('{"again": "cat-1", "attempt": "the secret plan"}', "AgainCall", ["attempt"]),
+        ('{"attempts": 2, "x": {"again": "cat-1"}}', "AgainCall", ["again"]),
+        (json.dumps({**dropped(), "detail": {"again": SECRET}}), "ObjectCreated", ["detail.bucket", "detail.object"]),
+    ],
+)
+def test_a_message_that_is_neither_is_named_by_its_fields(body: str, shape: str, fields: list[str]) -> None:
+    with pytest.raises(EventUnreadable, match=f"^{shape}: ") as caught:
+        events.parse_message(body)
+    assert [field for field in fields if f"{field}: " not in str(caught.value)] == []
+    assert "secret plan" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -101,6 +171,8 @@ def test_a_bucket_without_versions(version: str | None) -> None:
         (FinalizeCall, {"job_id": "cat-1", "fault": None}),
         (FinalizeCall, {"job_id": "cat-1", "fault": "States.Timeout"}),
         (Message, {"messageId": "m-1", "body": "{}"}),
+        (AgainCall, {"again": "cat-1", "attempt": 2}),
+        (ExecutionEnded, {"execution": "cat-1"}),
     ],
 )
 def test_calls_are_read_and_may_grow(shape: Any, event: dict[str, Any]) -> None:
@@ -116,6 +188,8 @@ def test_calls_are_read_and_may_grow(shape: Any, event: dict[str, Any]) -> None:
         (StatusCall, {"job_id": "j", "task_id": None, "polls": SECRET}, ["task_id", "polls"]),
         (StatusCall, {"job_id": "j", "task_id": "t", "polls": 0}, ["polls"]),
         (FinalizeCall, {"job_id": "j"}, ["fault"]),
+        (ExecutionEnded, {"execution": ""}, ["execution"]),
+        (ExecutionEnded, {"detail": {"name": "cat-1", "input": SECRET}}, ["execution"]),
         (FinalizeCall, [SECRET], ["event"]),
         (Message, {"body": SECRET}, ["messageId"]),
         (ObjectCreated, SECRET, ["event"]),
@@ -151,7 +225,7 @@ class Context:
 
 def test_a_lease_outlives_its_invocation() -> None:
     invocation = events.read_invocation(Context(), now=lambda: 1000.7)
-    assert (invocation.id, invocation.lease_until) == ("request-1", 1065)
+    assert (invocation.id, invocation.ends_at, invocation.lease_until) == ("request-1", 1060, 1065)
 
 
 @pytest.mark.parametrize("state", State)
@@ -159,6 +233,6 @@ def test_a_lease_outlives_its_invocation() -> None:
 def test_the_workflow_finds_every_key(state: State, rich: bool) -> None:
     facts: dict[str, Any] = {"hold_seconds": 7, "plan": (1, 2), "task_id": "t", "polls": 3} if rich else {}
     step = events.next_step(Job(job_id="j", state=state, created_at=1, **facts))
-    expected = {"hold_seconds": 0, "plan": [], "task_id": None, "polls": 0, **facts, "state": state.value}
+    expected = {"hold_seconds": 0, "plan": [60], "task_id": None, "polls": 0, **facts, "state": state.value}
     assert step == expected | {"plan": list(expected["plan"])}
     assert json.loads(json.dumps(step)) == step

@@ -6,48 +6,73 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bucketbrush.adapters.toapis import TaskState
 from bucketbrush.domain.errors import (
     ApiKeyMissing,
     JobBusy,
+    Money,
     PictureUnreadable,
     ResultUnstored,
+    ResultUntold,
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, Outcome, State, Verdict
-from tests.unit.fakes import PNG, PROMPT, task
+from bucketbrush.domain.jobs import Job, Outcome, Verdict
+from bucketbrush.domain.life import State
+from bucketbrush.domain.verdicts import LINK_SECONDS, STOPPED
+from tests.unit.fakes import DEADLINE_SECONDS, PNG, PROMPT, SWEEP_AFTER_SECONDS, World, emitted, task
 
 if TYPE_CHECKING:
     import io
+    from collections.abc import Iterator
 
-    from tests.unit.fakes import World
+    from bucketbrush.domain.result import Announcement
 
+ACCEPTED_AT, MADE_AT, NOW = 950, 990, 1000
 ROW = Job(
     job_id="cat-1",
     state=State.WAITING,
     created_at=900,
+    submitting_at=940,
+    submitted_at=ACCEPTED_AT,
+    next_check=1400,
     task_id="tsk_1",
     recipe={"model": "gpt-image-2-vip", "prompt": PROMPT, "n": 2},
     polls=3,
 )
+# What a row does not know before its task does.
+TASKLESS: dict[str, Any] = {"task_id": None, "submitted_at": None}
+UNSTORED: dict[str, Any] = {"state": State.UNSTORED, "made_at": MADE_AT}
 RESULT = "results/cat-1/result.json"
+FIRST, SECOND = "results/cat-1/1.png", "results/cat-1/2.png"
+RUNNING = task(TaskState.WAITING)
 HTML = PictureUnreadable("result: found markup; allowed: PNG or JPEG.")
 BROKEN = ResultUnstored("result: found 1 of 2 announced bytes.")
+UNREADABLE = TaskUnreadable("status: HTTP 500.")
+NO_KEY = ApiKeyMissing("secret: none.")
 
 
 def waiting(world: World, *pictures: Any, **changes: Any) -> None:
     """A job whose task is done and gives these pictures, or errors."""
-    world.ledger.create(ROW.model_copy(update=changes))
+    world.ledger.put(ROW.model_copy(update=changes))
     world.api.pictures = {f"https://files/{index}": picture for index, picture in enumerate(pictures, 1)}
     world.api.task = task(TaskState.DONE, *world.api.pictures)
 
 
+def finalize(world: World, fault: str | None = None) -> Announcement:
+    return world.finalize("cat-1", fault, world.invocation(900))
+
+
+def row(world: World) -> Job:
+    return world.ledger.rows["cat-1"]
+
+
 def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The outcomes in the metrics that were emitted."""
-    lines = [line for line in capsys.readouterr().out.splitlines() if '"Jobs"' in line]
-    return [json.loads(line)["outcome"] for line in lines]
+    return [line["outcome"] for line in emitted(capsys.readouterr().out, "Jobs")]
 
 
 @pytest.mark.parametrize(
@@ -55,158 +80,547 @@ def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
     [
         ([PNG, PNG], "completed", [1, 2], "2 of 2"),
         ([PNG], "partial", [1], "delivered no more"),
-        ([HTML, PNG], "partial", [2], "picture 1: result: found markup"),
+        ([HTML, PNG], "partial", [2], "Picture 1: result: found markup"),
+        ([HTML, HTML], "lost", [], "Picture 2: result: found markup"),
     ],
 )
 def test_pictures_are_stored_and_told(
     world: World, pictures: list[Any], outcome: str, stored: list[int], words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     waiting(world, *pictures)
-    told = world.finalize("cat-1", None)
+    told = finalize(world)
     keys = [f"results/cat-1/{index}.png" for index in stored]
     assert world.results.writes == [*keys, RESULT]  # result.json last
-    assert (told.outcome, [picture.key for picture in told.pictures]) == (outcome, keys)
+    assert (told.outcome, told.money, [picture.key for picture in told.pictures]) == (outcome, Money.MOVED, keys)
     assert words in told.message
     written = json.loads(world.results.versions[RESULT][0])
-    assert (written["outcome"], written["recipe"], written["ended_at"]) == (outcome, ROW.recipe, 1000)
-    assert (written["task_created_at"], written["task_completed_at"]) == (110, 190)
-    row = world.ledger.rows["cat-1"]
-    assert (row.state, row.ended_at, row.verdict) == (
-        State.ENDED,
-        1000,
-        Verdict(outcome=told.outcome, message=told.message),
-    )
+    assert (written["outcome"], written["recipe"], written["ended_at"]) == (outcome, ROW.recipe, NOW)
+    assert (written["task_created_at"], written["task_completed_at"]) == (960, MADE_AT)
+    verdict = Verdict(outcome=told.outcome, money=told.money, message=told.message)
+    assert (row(world).state, row(world).ended_at, row(world).verdict) == (State.ENDED, NOW, verdict)
+    assert row(world).next_check is None
     assert counted(capsys) == [outcome]
 
 
 def test_a_failed_task_is_told_with_its_reason_and_asked_for_without_its_prompt(world: World) -> None:
     waiting(world)
     world.api.task = task(TaskState.FAILED, error="generation_failed: boom")
-    told = world.finalize("cat-1", None)
-    assert (told.outcome, told.pictures) == (Outcome.FAILED, ())
+    told = finalize(world)
+    assert (told.outcome, told.money, told.pictures) == (Outcome.FAILED, Money.NOT_MOVED, ())
     assert "generation_failed: boom" in told.message
     assert world.api.reads == [("tsk_1", PROMPT)]  # so that the adapter can take it out of the reason
     assert PROMPT not in world.announcements.told[0]
 
 
-@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.UNKNOWN, Outcome.FAILED])
-def test_what_was_decided_before_is_told_without_asking_the_provider(world: World, outcome: Outcome) -> None:
-    verdict = Verdict(outcome=outcome, message="as decided")
-    waiting(world, state=State.DECIDED, task_id=None, verdict=verdict)
+@pytest.mark.parametrize("fault", [None, "Lambda.Unknown", STOPPED])
+@pytest.mark.parametrize("outcome", [Outcome.REJECTED, Outcome.UNKNOWN, Outcome.FAILED, Outcome.EXPIRED])
+def test_what_was_decided_before_is_told_without_asking_the_provider(
+    world: World, outcome: Outcome, fault: str | None
+) -> None:
+    verdict = Verdict(outcome=outcome, money=Money.UNKNOWN, message="as decided")
+    waiting(world, state=State.DECIDED, verdict=verdict, **TASKLESS)
     world.api.task = AssertionError("asked")
-    told = world.finalize("cat-1", None)
-    assert (told.outcome, told.message) == (outcome, "as decided")
+    told = finalize(world, fault)
+    assert (told.outcome, told.money, told.message) == (outcome, Money.UNKNOWN, "as decided")
     assert world.results.writes == [RESULT]
 
 
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("money", Money)
+def test_whether_money_moved_stands_in_the_row_the_result_and_the_announcement(
+    world: World, outcome: Outcome, money: Money
+) -> None:
+    verdict = Verdict(outcome=outcome, money=money, message="as decided")
+    waiting(world, state=State.DECIDED, verdict=verdict, **TASKLESS)
+    told = finalize(world)
+    written, announced = json.loads(world.results.versions[RESULT][0]), json.loads(world.announcements.told[0])
+    assert {told.money.value, written["money"], announced["money"]} == {money.value}
+    assert row(world).verdict == verdict
+
+
 @pytest.mark.parametrize(
-    ("row", "outcome", "words"),
+    ("state", "outcome", "money", "words"),
     [
-        (None, Outcome.REJECTED, "Nothing was sent"),
-        (ROW.model_copy(update={"state": State.ACCEPTED}), Outcome.REJECTED, "Nothing was sent"),
-        (ROW.model_copy(update={"state": State.SUBMITTING}), Outcome.UNKNOWN, "may have been paid"),
+        (None, Outcome.REJECTED, Money.NOT_MOVED, "Nothing was sent"),
+        (State.ACCEPTED, Outcome.REJECTED, Money.NOT_MOVED, "Nothing was sent"),
+        (State.SUBMITTING, Outcome.UNKNOWN, Money.UNKNOWN, "may have been paid"),
     ],
 )
-def test_a_fault_before_there_is_a_task(world: World, row: Job | None, outcome: Outcome, words: str) -> None:
-    if row:
-        world.ledger.create(row)
-    told = world.finalize("cat-1", "Lambda.Unknown")
-    assert told.outcome is outcome
+def test_a_fault_before_there_is_a_task(
+    world: World, state: State | None, outcome: Outcome, money: Money, words: str
+) -> None:
+    if state:
+        waiting(world, state=state, **TASKLESS)
+    told = finalize(world, "Lambda.Unknown")
+    assert (told.outcome, told.money) == (outcome, money)
     assert "Lambda.Unknown" in told.message
     assert words in told.message
-    assert world.ledger.rows["cat-1"].state is State.ENDED
+    assert row(world).state is State.ENDED
 
 
 def test_a_lost_submit_gets_a_last_look_before_it_is_unknown(world: World) -> None:
-    world.ledger.create(ROW.model_copy(update={"state": State.SUBMITTING, "task_id": None, "submitting_at": 990}))
+    waiting(world, state=State.SUBMITTING, **TASKLESS)
     world.api.found = task()
     world.api.task = task(TaskState.FAILED)
-    told = world.finalize("cat-1", "Lambda.Unknown")
+    told = finalize(world, "Lambda.Unknown")
     assert (told.outcome, world.api.finds) == (Outcome.FAILED, ["cat-1"])
-    assert world.ledger.rows["cat-1"].task_id == "tsk_1"
+    assert row(world).task_id == "tsk_1"
 
 
-@pytest.mark.parametrize("problem", [TaskUnreadable("status: HTTP 500."), ApiKeyMissing("secret: none.")])
-def test_not_being_able_to_look_is_not_unknown(world: World, problem: Exception) -> None:
-    row = ROW.model_copy(update={"state": State.SUBMITTING, "task_id": None})
-    world.ledger.create(row)
+def test_a_task_that_is_found_has_its_time_from_when_it_was_sent(world: World) -> None:
+    waiting(world, state=State.SUBMITTING, **TASKLESS)
+    world.api.found = world.api.task = RUNNING
+    with pytest.raises(TaskUnfinished):
+        finalize(world, "Lambda.Unknown")
+    found = row(world)
+    assert (found.state, found.task_id, found.submitted_at) == (State.WAITING, "tsk_1", ROW.submitting_at)
+    assert found.next_check == NOW + SWEEP_AFTER_SECONDS
+
+
+@pytest.mark.parametrize(("fault", "outcome"), [("Lambda.Unknown", Outcome.UNKNOWN), (STOPPED, Outcome.CANCELLED)])
+@pytest.mark.parametrize("problem", [UNREADABLE, NO_KEY])
+def test_not_being_able_to_look_is_not_finding_nothing_for_a_day(
+    world: World, problem: Exception, fault: str, outcome: Outcome
+) -> None:
+    waiting(world, state=State.SUBMITTING, **TASKLESS)
+    before = row(world)
     world.api.found = problem
+    world.time = 940 + LINK_SECONDS - 1
     with pytest.raises(type(problem)):
-        world.finalize("cat-1", "Lambda.Unknown")
-    assert (world.ledger.rows["cat-1"], world.results.writes) == (row, [])
+        finalize(world, fault)
+    assert (row(world), world.results.writes) == (before, [])
+    world.time += 1
+    told = finalize(world, fault)
+    assert (told.outcome, told.money) == (outcome, Money.UNKNOWN)
 
 
 def test_a_fault_of_the_status_loop_does_not_lose_the_task(world: World) -> None:
     waiting(world, PNG, PNG)
-    assert world.finalize("cat-1", "States.Timeout").outcome is Outcome.COMPLETED
+    assert finalize(world, "States.Timeout").outcome is Outcome.COMPLETED
 
 
+@pytest.mark.parametrize("fault", ["States.Timeout", STOPPED])
 @pytest.mark.parametrize("state", [State.ACCEPTED, State.SUBMITTING])
-def test_a_submit_under_way_is_not_overruled(world: World, state: State) -> None:
-    world.ledger.create(ROW.model_copy(update={"state": state, "owner": "submit", "lease_until": 1007}))
+def test_a_submit_under_way_is_not_overruled(world: World, state: State, fault: str) -> None:
+    waiting(world, state=state, owner="submit", lease_until=1007, **TASKLESS)
     with pytest.raises(JobBusy, match="7 s more"):
-        world.finalize("cat-1", "States.Timeout")
+        finalize(world, fault)
     assert (world.results.writes, world.announcements.told) == ([], [])
-    assert world.ledger.rows["cat-1"].state is state
+    assert row(world).state is state
+
+
+# ---- Stopped ---------------------------------------------------------------------------------------------------------
+
+FREE = "othing was paid"
+GOES_ON = "no way to cancel it"
+LOOK_THERE = "client_business_id cat-1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "money", "words"),
+    [
+        (None, None, Money.NOT_MOVED, FREE),
+        ({"state": State.ACCEPTED, **TASKLESS}, None, Money.NOT_MOVED, FREE),
+        ({"state": State.SUBMITTING, **TASKLESS}, None, Money.UNKNOWN, LOOK_THERE),
+        ({"state": State.SUBMITTING, **TASKLESS}, RUNNING, Money.MOVED, GOES_ON),
+        ({"state": State.SUBMITTING, **TASKLESS}, task(TaskState.FAILED), Money.NOT_MOVED, FREE),
+        ({}, RUNNING, Money.MOVED, GOES_ON),
+        ({}, UNREADABLE, Money.MOVED, GOES_ON),
+        ({}, task(TaskState.FAILED, error="boom."), Money.NOT_MOVED, "boom. It refunds"),
+        (UNSTORED, RUNNING, Money.MOVED, "in_progress"),
+        (UNSTORED, UNREADABLE, Money.MOVED, "HTTP 500"),
+        (UNSTORED, task(TaskState.DONE), Money.MOVED, "The task tsk_1 is paid."),
+    ],
+)
+def test_a_stopped_job_ends_cancelled_at_once(
+    world: World, changes: dict[str, Any] | None, seen: Any, money: Money, words: str
+) -> None:
+    if changes is not None:
+        waiting(world, **changes)
+    world.api.found = world.api.task = seen
+    told = finalize(world, STOPPED)
+    assert (told.outcome, told.money, told.pictures) == (Outcome.CANCELLED, money, ())
+    assert told.message.startswith("Its execution was stopped")
+    assert words in told.message
+    assert (FREE in told.message) is (money is Money.NOT_MOVED)
+    assert row(world).state is State.ENDED
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, UNSTORED, {"state": State.SUBMITTING, **TASKLESS}], ids=["waiting", "unstored", "submitting"]
+)
+@pytest.mark.parametrize(
+    ("pictures", "stored", "words"),
+    [
+        ([PNG, PNG], [FIRST, SECOND], "Stored 2 of 2 pictures. The task tsk_1 is paid."),
+        ([BROKEN, PNG], [SECOND], "Picture 1: result: found 1 of 2"),
+        ([PNG, HTML], [FIRST], "Picture 2: result: found markup"),
+    ],
+)
+def test_what_is_made_when_a_job_is_stopped_is_kept(
+    world: World, changes: dict[str, Any], pictures: list[Any], stored: list[str], words: str
+) -> None:
+    waiting(world, *pictures, **changes)
+    world.api.found = world.api.task
+    told = finalize(world, STOPPED)
+    assert (told.outcome, told.money) == (Outcome.CANCELLED, Money.MOVED)
+    assert [picture.key for picture in told.pictures] == stored
+    assert words in told.message
+
+
+def test_a_job_that_has_ended_stays_as_it_ended(world: World) -> None:
+    waiting(world, PNG, PNG)
+    finalize(world)
+    before = row(world)
+    assert finalize(world, STOPPED).outcome is Outcome.COMPLETED
+    assert (row(world), len(set(world.announcements.told))) == (before, 1)
+
+
+# ---- Deadlines -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("seen", "patience", "words"),
+    [
+        (
+            RUNNING,
+            DEADLINE_SECONDS,
+            "No end was seen 3,600 s after the task was accepted: task tsk_1: found in_progress",
+        ),
+        (UNREADABLE, LINK_SECONDS, "HTTP 500"),
+        (NO_KEY, LINK_SECONDS, "secret: none"),
+    ],
+)
+def test_a_task_expires_at_the_second_and_not_before(world: World, seen: Any, patience: int, words: str) -> None:
+    waiting(world)
+    world.api.task = seen
+    world.time = ACCEPTED_AT + patience - 1
+    with pytest.raises((TaskUnfinished, TaskUnreadable, ApiKeyMissing)):
+        finalize(world)
+    assert (world.results.writes, row(world)) == ([], ROW)
+    world.time += 1
+    told = finalize(world)
+    assert (told.outcome, told.money) == (Outcome.EXPIRED, Money.MOVED)
+    assert [word for word in (words, GOES_ON, "which pays again") if word not in told.message] == []
+
+
+@pytest.mark.parametrize("state", [TaskState.DONE, TaskState.FAILED])
+def test_what_has_ended_at_the_last_look_is_not_expired(world: World, state: TaskState) -> None:
+    waiting(world, PNG, PNG)
+    world.api.task = task(state, *world.api.pictures, completed_at=None)
+    world.time = ACCEPTED_AT + LINK_SECONDS * 2
+    assert finalize(world).outcome is (Outcome.COMPLETED if state is TaskState.DONE else Outcome.FAILED)
+
+
+@pytest.mark.parametrize("fault", [None, "States.Timeout", "FAILED", "TIMED_OUT", "no execution"])
+@pytest.mark.parametrize(("answer", "kind"), [(RUNNING, TaskUnfinished), (UNREADABLE, TaskUnreadable)])
+def test_a_task_that_has_time_is_no_outcome(
+    world: World, answer: Any, kind: type[Exception], fault: str | None
+) -> None:
+    waiting(world)
+    world.api.task = answer
+    with pytest.raises(kind):
+        finalize(world, fault)
+    assert (world.results.writes, world.announcements.told, row(world)) == ([], [], ROW)
+
+
+# ---- Made and not stored ---------------------------------------------------------------------------------------------
+
+
+def left_unstored(world: World, *pictures: Any) -> None:
+    """A first try that could not store everything."""
+    waiting(world, *pictures)
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    assert (row(world).state, row(world).made_at) == (State.UNSTORED, MADE_AT)
+
+
+def test_one_picture_for_later_does_not_lose_the_others(world: World) -> None:
+    waiting(world, [BROKEN, PNG], PNG)
+    with pytest.raises(ResultUnstored, match="Picture 1: result: found 1 of 2 announced"):
+        finalize(world)
+    assert (world.results.writes, world.announcements.told) == ([SECOND], [])
+    seen = row(world)
+    assert (seen.state, seen.made_at, seen.next_check) == (State.UNSTORED, MADE_AT, NOW + SWEEP_AFTER_SECONDS)
+    assert finalize(world).outcome is Outcome.COMPLETED
+    assert world.results.writes == [SECOND, FIRST, RESULT]
+
+
+def test_what_is_stored_is_not_downloaded_again_even_when_its_link_is_dead(world: World) -> None:
+    left_unstored(world, BROKEN, [PNG, AssertionError("downloaded again")])
+    world.api.downloads.clear()
+    with pytest.raises(ResultUnstored, match="Picture 1"):
+        finalize(world)
+    world.api.pictures["https://files/1"] = PNG
+    told = finalize(world)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
+    assert world.api.downloads == ["https://files/1"] * 2
+    written = json.loads(world.results.versions[RESULT][0])["pictures"]
+    assert {(picture["bytes"], len(picture["sha256"])) for picture in written} == {(len(PNG), 64)}
+
+
+def test_pictures_whose_finalize_was_killed_are_not_downloaded_again(world: World) -> None:
+    waiting(world, AssertionError("downloaded again"), AssertionError("downloaded again"))
+    for key in (FIRST, SECOND):
+        world.results.put(key, PNG)
+    assert finalize(world).outcome is Outcome.COMPLETED
+
+
+def test_the_first_failure_is_noted_and_later_ones_do_not_put_off_the_sweep(world: World) -> None:
+    left_unstored(world, BROKEN, PNG)
+    world.time += 500
+    world.api.task = task(TaskState.DONE, *world.api.pictures, completed_at=1400)
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    assert (row(world).made_at, row(world).next_check) == (MADE_AT, NOW + SWEEP_AFTER_SECONDS)
+
+
+@pytest.mark.parametrize("seen", [task(TaskState.DONE), task(TaskState.FAILED), RUNNING, UNREADABLE])
+@pytest.mark.parametrize("fault", [None, STOPPED])
+def test_a_picture_that_is_stored_stands_in_the_result_whatever_is_seen_later(
+    world: World, seen: Any, fault: str | None
+) -> None:
+    left_unstored(world, BROKEN, PNG)
+    world.api.task = seen
+    world.time = MADE_AT + LINK_SECONDS
+    told = finalize(world, fault)
+    outcome = Outcome.CANCELLED if fault else Outcome.PARTIAL
+    assert (told.outcome, told.money, [picture.key for picture in told.pictures]) == (outcome, Money.MOVED, [SECOND])
+
+
+def test_fewer_links_than_before_take_no_picture_away(world: World) -> None:
+    left_unstored(world, BROKEN, PNG)
+    world.api.pictures["https://files/1"] = PNG
+    world.api.task = task(TaskState.DONE, "https://files/1")
+    told = finalize(world)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
+
+
+@pytest.mark.parametrize("seen", [UNREADABLE, RUNNING, task(TaskState.FAILED)])
+def test_when_all_are_stored_nobody_is_asked_any_more(world: World, seen: Any) -> None:
+    waiting(world)
+    world.api.task = seen
+    for key in (SECOND, FIRST):
+        world.results.put(key, PNG)
+    told = finalize(world)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
+
+
+@pytest.mark.parametrize(("completed_at", "made_at"), [(10**11, NOW), (None, NOW), (5, ACCEPTED_AT)])
+def test_a_lying_clock_does_not_end_or_prolong_the_life_of_links(
+    world: World, completed_at: int | None, made_at: int
+) -> None:
+    waiting(world, BROKEN, PNG)
+    world.api.task = task(TaskState.DONE, *world.api.pictures, completed_at=completed_at)
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    assert row(world).made_at == made_at
+
+
+@pytest.mark.parametrize(
+    ("pictures", "outcome", "count", "words"),
+    [
+        ([BROKEN, PNG], Outcome.PARTIAL, 1, "Picture 1: result: found 1 of 2"),
+        ([BROKEN, BROKEN], Outcome.LOST, 0, "Picture 2: result: found 1 of 2"),
+        ([BROKEN, HTML], Outcome.LOST, 0, "Picture 2: result: found markup"),
+        ([], Outcome.LOST, 0, "without a single link"),
+    ],
+)
+def test_pictures_are_lost_when_their_links_have_died_and_not_before(
+    world: World, pictures: list[Any], outcome: Outcome, count: int, words: str
+) -> None:
+    left_unstored(world, *pictures)
+    world.time = MADE_AT + LINK_SECONDS - 1
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    assert world.announcements.told == []
+    world.time += 1
+    told = finalize(world)
+    assert (told.outcome, told.money, len(told.pictures)) == (outcome, Money.MOVED, count)
+    assert [word for word in (f"Stored {count} of 2", words, "pays again") if word not in told.message] == []
+
+
+@pytest.mark.parametrize("seen", [RUNNING, UNREADABLE, NO_KEY])
+def test_a_made_task_is_waited_for_whatever_the_provider_says_afterwards(world: World, seen: Any) -> None:
+    left_unstored(world, [BROKEN, PNG], PNG)
+    done, world.api.task = world.api.task, seen
+    world.time = MADE_AT + LINK_SECONDS - 1  # long after the deadline
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    assert row(world).state is State.UNSTORED
+    world.api.task = done
+    assert finalize(world).outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("pictures", "outcome", "stored"), [([BROKEN, PNG], Outcome.PARTIAL, [SECOND]), ([BROKEN] * 2, Outcome.LOST, [])]
+)
+@pytest.mark.parametrize("seen", [RUNNING, UNREADABLE, NO_KEY])
+def test_a_made_task_that_is_not_seen_again_keeps_what_is_stored(
+    world: World, seen: Any, pictures: list[Any], outcome: Outcome, stored: list[str]
+) -> None:
+    left_unstored(world, *pictures)
+    world.api.task = seen
+    world.time = MADE_AT + LINK_SECONDS
+    told = finalize(world)
+    assert (told.outcome, told.money, [picture.key for picture in told.pictures]) == (outcome, Money.MOVED, stored)
+
+
+def test_completed_without_a_link_is_not_stored_yet(world: World) -> None:
+    left_unstored(world)
+    world.api.pictures = {"https://files/1": PNG, "https://files/2": PNG}
+    world.api.task = task(TaskState.DONE, *world.api.pictures)
+    assert finalize(world).outcome is Outcome.COMPLETED
+
+
+def test_a_picture_that_can_never_be_had_is_not_waited_for(world: World) -> None:
+    left_unstored(world, [BROKEN, PNG], HTML)
+    told = finalize(world)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.PARTIAL, [FIRST])
+
+
+def dripping(world: World, seconds: float, chunks: int = 100) -> Iterator[bytes]:
+    """A whole picture that comes in chunks with a pause before each."""
+    for chunk in [PNG[:16], *[b"\0"] * (chunks - 2), PNG[16:]]:
+        world.time += seconds
+        yield chunk
+
+
+def test_a_host_that_drips_does_not_hold_up_the_other_pictures(world: World) -> None:
+    waiting(world, lambda: dripping(world, 10), PNG)
+    with pytest.raises(ResultUnstored, match=r"Picture 1: .* longer than its share"):
+        finalize(world)
+    assert world.results.writes == [SECOND]
+    assert world.time - NOW == 430  # half of the invocation's 900 s without the 60 for what comes after
+
+
+def test_a_slow_picture_has_its_share(world: World) -> None:
+    waiting(world, lambda: dripping(world, 4), lambda: dripping(world, 4))
+    assert finalize(world).outcome is Outcome.COMPLETED
+
+
+def test_without_time_nothing_is_begun_that_cannot_be_told(world: World) -> None:
+    waiting(world, PNG, PNG)
+    invocation = world.invocation(60)
+    world.time += 1
+    with pytest.raises(ResultUnstored, match=r"Picture 1: .* Picture 2: "):
+        world.finalize("cat-1", None, invocation)
+    assert (row(world).state, world.results.writes) == (State.UNSTORED, [])
+
+
+# ---- Told once, told again -------------------------------------------------------------------------------------------
 
 
 def test_repeated_it_tells_the_same_bytes_and_counts_once(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     waiting(world, PNG, PNG)
     for _ in range(3):
-        world.finalize("cat-1", None)
+        finalize(world)
         world.time += 60
         world.api.task = task(TaskState.FAILED)
     assert len(world.announcements.told) == 3
     assert len(set(world.announcements.told)) == 1
     assert counted(capsys) == ["completed"]
-    assert world.ledger.rows["cat-1"].ended_at == 1000
+    assert row(world).ended_at == NOW
 
 
-def test_a_result_that_was_written_but_not_told_is_the_truth(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("changes", [{}, UNSTORED])
+def test_a_result_that_was_written_but_not_told_is_the_truth(world: World, changes: dict[str, Any]) -> None:
     waiting(world, PNG, PNG)
-    world.finalize("cat-1", None)
-    world.ledger.rows["cat-1"] = ROW  # it died before it closed the row
+    finalize(world)
+    world.ledger.rows["cat-1"] = ROW.model_copy(update=changes)  # it died before it closed the row
     world.api.task = task(TaskState.FAILED)
-    assert world.finalize("cat-1", None).outcome is Outcome.COMPLETED
-    assert world.ledger.rows["cat-1"].verdict == Verdict(outcome=Outcome.COMPLETED, message="Stored 2 of 2 pictures.")
+    assert finalize(world, STOPPED).outcome is Outcome.COMPLETED
+    verdict = Verdict(outcome=Outcome.COMPLETED, money=Money.MOVED, message="Stored 2 of 2 pictures.")
+    assert row(world).verdict == verdict
     assert len(set(world.announcements.told)) == 1
 
 
-def test_one_picture_for_later_does_not_lose_the_others(world: World) -> None:
-    waiting(world, [BROKEN, PNG], PNG)
-    with pytest.raises(ResultUnstored, match="1 of 2 announced"):
-        world.finalize("cat-1", None)
-    assert world.results.writes == ["results/cat-1/2.png"]
-    assert world.ledger.rows["cat-1"].state is State.WAITING
-    assert world.finalize("cat-1", None).outcome is Outcome.COMPLETED
-    assert world.results.writes == ["results/cat-1/2.png", "results/cat-1/1.png", RESULT]
+def test_a_result_that_nobody_was_told_of_leaves_the_job_open(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    waiting(world, PNG, PNG)
+    world.announcements.problem = ResultUntold("event bus: ThrottlingException.")
+    with pytest.raises(ResultUntold):
+        finalize(world)
+    assert row(world) == ROW
+    world.announcements.problem = None
+    world.time += 60
+    finalize(world)
+    assert (row(world).state, row(world).ended_at) == (State.ENDED, NOW)
+    assert len(set(world.announcements.told)) == 1
+    assert counted(capsys) == ["completed"]
 
 
-@pytest.mark.parametrize(
-    ("pictures", "words"), [([], "without a single link"), ([HTML, HTML], "picture 1: result: found markup")]
+def test_of_two_that_end_a_job_differently_the_second_tells_what_the_first_has_written(world: World) -> None:
+    def stopped_meanwhile() -> Iterator[bytes]:
+        yield PNG
+        finalize(world, STOPPED)
+
+    waiting(world, [stopped_meanwhile, PNG], PNG)
+    assert finalize(world).outcome is Outcome.CANCELLED
+    assert len(set(world.announcements.told)) == 1
+    verdict = row(world).verdict
+    assert verdict is not None
+    assert verdict.outcome is Outcome.CANCELLED
+    assert sorted(world.results.writes) == [FIRST, SECOND, RESULT]
+
+
+def test_a_job_that_another_has_ended_meanwhile_is_not_called_unstored(world: World) -> None:
+    def ended_meanwhile() -> Iterator[bytes]:
+        yield from ()
+        finalize(world)
+        raise BROKEN
+
+    waiting(world, [ended_meanwhile, PNG], PNG)
+    with pytest.raises(JobBusy):
+        finalize(world)
+    assert row(world).state is State.ENDED
+    assert finalize(world).outcome is Outcome.COMPLETED
+    assert len(set(world.announcements.told)) == 1
+
+
+PICTURES = st.lists(st.sampled_from([PNG, BROKEN, HTML]), min_size=2, max_size=2)
+TRIES = st.lists(
+    st.tuples(
+        st.integers(1, 20_000),
+        st.sampled_from([TaskState.DONE, TaskState.DONE, TaskState.WAITING, None]),
+        PICTURES,
+        st.sampled_from([None, None, "FAILED", STOPPED]),
+    ),
+    max_size=12,
 )
-def test_paid_pictures_of_which_none_can_be_had_are_no_outcome(world: World, pictures: list[Any], words: str) -> None:
-    waiting(world, *pictures)
-    with pytest.raises(ResultUnstored, match=words):
-        world.finalize("cat-1", None)
-    assert (world.results.writes, world.announcements.told) == ([], [])
 
 
-@pytest.mark.parametrize(
-    ("answer", "kind"),
-    [(task(TaskState.WAITING), TaskUnfinished), (TaskUnreadable("status: HTTP 500."), TaskUnreadable)],
-)
-def test_a_task_that_has_not_ended_is_no_outcome(world: World, answer: Any, kind: type[Exception]) -> None:
+@settings(deadline=None)
+@given(tries=TRIES)
+def test_whatever_happens_a_job_is_told_one_story_that_fits_its_pictures(
+    tries: list[tuple[int, TaskState | None, list[Any], str | None]],
+) -> None:
+    world = World()
     waiting(world)
-    world.api.task = answer
-    with pytest.raises(kind):
-        world.finalize("cat-1", "States.Timeout")
-    assert (world.results.writes, world.announcements.told) == ([], [])
+    for wait, state, pictures, fault in [*tries, (LINK_SECONDS, TaskState.WAITING, [HTML, HTML], None)]:
+        world.time += wait
+        world.api.pictures = {f"https://files/{index}": picture for index, picture in enumerate(pictures, 1)}
+        world.api.task = task(state, *world.api.pictures) if state else UNREADABLE
+        try:
+            finalize(world, fault)
+        except (ResultUnstored, TaskUnfinished, TaskUnreadable):
+            assert row(world).state in (State.WAITING, State.UNSTORED)
+            assert world.announcements.told == []
+        else:
+            assert row(world).state is State.ENDED
+    assert len(set(world.announcements.told)) == 1
+    written = json.loads(world.results.versions[RESULT][0])
+    assert len(world.results.writes) == len(set(world.results.writes))
+    assert {picture["key"] for picture in written["pictures"]} == world.results.keys("results/cat-1/") - {RESULT}
+    counts = {"completed": {2}, "partial": {1}, "lost": {0}, "expired": {0}, "cancelled": {0, 1, 2}}
+    assert len(written["pictures"]) in counts[written["outcome"]]
 
 
 def test_logs_hold_no_secret(world: World, logs: io.StringIO) -> None:
-    waiting(world, PNG, PNG)
-    world.finalize("cat-1", None)
+    waiting(world, [BROKEN, PNG], PNG)
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    finalize(world)
     text = logs.getvalue()
     assert "completed" in text
+    assert "not stored yet" in text
     assert [secret for secret in (PROMPT, "https://files") if secret in text] == []

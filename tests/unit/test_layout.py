@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bucketbrush.domain import layout
 from bucketbrush.domain.layout import MAX_REFERENCE_BYTES
+from bucketbrush.domain.pictures import PictureFormat
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,38 @@ def test_two_jobs_never_share_a_folder(first: str, second: str) -> None:
 
 def test_a_job_id_is_its_folder() -> None:
     assert layout.result_key("cat-0123", "1.png") == "results/cat-0123/1.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("1.png", 1),
+        ("2.jpg", 2),
+        ("10.png", 10),
+        ("result.json", None),
+        ("1.json", None),
+        ("1.jpeg", None),
+        ("1.PNG", None),
+        ("1", None),
+        ("png", None),
+        (".png", None),
+        ("", None),
+        ("1.png.bak", None),
+        ("-1.png", None),
+        ("1a.png", None),
+        ("more/1.png", None),
+    ],
+)
+@pytest.mark.parametrize("job_id", ["cat-1", "..", "an odd/name"])
+def test_a_picture_is_known_by_its_number(job_id: str, name: str, number: int | None) -> None:
+    assert layout.picture_number(job_id, layout.result_key(job_id, name)) == number
+
+
+def test_a_picture_of_another_job_has_no_number() -> None:
+    assert layout.picture_number("cat-1", "results/cat-12/1.png") is None
+    assert layout.picture_number("cat-1", "results/cat-1-2/1.png") is None
+
+
+@given(job_id=st.text("ab./%_-", min_size=1), number=st.integers(1, 10), kind=st.sampled_from(PictureFormat))
+def test_what_is_stored_as_a_picture_is_found_as_it(job_id: str, number: int, kind: PictureFormat) -> None:
+    assert layout.picture_number(job_id, f"{layout.result_key(job_id, str(number))}.{kind}") == number

@@ -2,74 +2,189 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+from typing import TYPE_CHECKING
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bucketbrush.domain import verdicts
-from bucketbrush.domain.errors import ApiKeyMissing, ProviderRefused, RecipeInvalid
-from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, State, Verdict
+from bucketbrush.domain.errors import AGAIN, ApiKeyMissing, Money, ProviderRefused, RecipeInvalid
+from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.life import State
 from bucketbrush.domain.pictures import PictureFormat
-from bucketbrush.domain.result import Picture, Result, announce, make_result
+from bucketbrush.domain.result import LateNotice, Picture, Result, announce, make_result, verdict_of
+from bucketbrush.domain.verdicts import STOPPED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 PROMPT = "paint a starry sky behind the cat"
 SOURCE = ObjectVersion(bucket="in", key="inbox/cat é.png", version_id="v1", etag="e", size=9)
 JOB = Job(
-    job_id="cat-1",
+    job_id="cat-1-2",
     state=State.WAITING,
     created_at=100,
     source=SOURCE,
     preset="poster",
     recipe={"model": "gpt-image-2-vip", "prompt": PROMPT, "n": 2},
     references=(SOURCE,),
+    again_of="cat-1",
+    attempt=2,
     task_id="tsk_1",
     polls=3,
     submitted_at=101,
 )
-PICTURES = tuple(Picture(key=f"results/cat-1/{i}.png", bytes=7, format=PictureFormat.PNG, sha256="0") for i in (1, 2))
-SUBMITTING = JOB.model_copy(update={"state": State.SUBMITTING})
-ACCEPTED = JOB.model_copy(update={"state": State.ACCEPTED})
+PICTURES = tuple(Picture(key=f"results/cat-1-2/{i}.png", bytes=7, format=PictureFormat.PNG, sha256="0") for i in (1, 2))
+SUBMITTING = JOB.model_copy(update={"state": State.SUBMITTING, "task_id": None})
+ACCEPTED = JOB.model_copy(update={"state": State.ACCEPTED, "task_id": None})
+WITHOUT_RECIPE = JOB.model_copy(update={"recipe": None})
+NOT, MOVED, MAYBE = Money.NOT_MOVED, Money.MOVED, Money.UNKNOWN
+REJECTION = RecipeInvalid("n: found 0.")
+NO_KEY = ApiKeyMissing("secret x: found no value.")
+REFUSAL = ProviderRefused("HTTP 402.")
+IN_CONSOLE = ["may have been paid", "client_business_id cat-1-2", "only if it is not there"]
+GOES_ON = ["task tsk_1 goes on", "no way to cancel", "paid when it completes", "24 hours"]
+PAID = "The task tsk_1 is paid."
+PAYS_AGAIN = "To run the job again pays again"
+BAD = "Picture 2: found HTML."
 
 
 @pytest.mark.parametrize(
-    ("verdict", "outcome", "words"),
+    ("verdict", "outcome", "money", "words"),
     [
+        (verdicts.explained(Outcome.REJECTED, REJECTION), "rejected", NOT, ["n: found 0.", "nothing was paid", AGAIN]),
+        (verdicts.explained(Outcome.REJECTED, NO_KEY), "rejected", NOT, ["put-secret-value", "not paid", AGAIN]),
+        (verdicts.explained(Outcome.FAILED, REFUSAL), "failed", NOT, ["HTTP 402.", "Nothing was paid", AGAIN]),
+        (verdicts.failed("boom."), "failed", NOT, ["as failed: boom.", "refunds", "Nothing was paid", AGAIN]),
+        (verdicts.unknown(SUBMITTING, "Lost."), "unknown", MAYBE, ["Lost.", *IN_CONSOLE, AGAIN]),
         (
-            verdicts.explained(Outcome.REJECTED, RecipeInvalid("n: found 0.")),
-            "rejected",
-            ["n: found 0.", "nothing was paid"],
+            verdicts.never_sent(86_401, 86_400),
+            "expired",
+            NOT,
+            ["for 86,401 s", "MaxQueueSeconds allows 86,400", "Nothing was sent and nothing was paid", AGAIN],
         ),
         (
-            verdicts.explained(Outcome.REJECTED, ApiKeyMissing("secret x: found no value.")),
+            verdicts.without_task(ACCEPTED, "States.Timeout"),
             "rejected",
-            ["put-secret-value", "not paid"],
+            NOT,
+            ["States.Timeout", "nothing was paid", "log says why", AGAIN],
         ),
-        (verdicts.explained(Outcome.FAILED, ProviderRefused("HTTP 402.")), "failed", ["HTTP 402.", "Nothing was paid"]),
-        (verdicts.failed("generation_failed: boom"), "failed", ["generation_failed: boom", "refunds"]),
-        (verdicts.unknown("cat-1", "Lost."), "unknown", ["Lost.", "may have been paid", "client_business_id cat-1"]),
-        (verdicts.without_task(ACCEPTED, "States.Timeout"), "rejected", ["States.Timeout", "nothing was paid"]),
-        (verdicts.without_task(SUBMITTING, "States.Timeout"), "unknown", ["States.Timeout", "may have been paid"]),
-        (verdicts.without_task(ACCEPTED, None), "rejected", ["no answer", "nothing was paid"]),
-        (verdicts.stored(JOB, 2, []), "completed", ["2 of 2"]),
-        (verdicts.stored(JOB, 3, []), "completed", ["3 of 2"]),
-        (verdicts.stored(JOB, 1, []), "partial", ["1 of 2", "delivered no more", "is paid"]),
-        (verdicts.stored(JOB, 1, ["picture 2: found HTML."]), "partial", ["picture 2: found HTML.", "is paid"]),
-        (verdicts.stored(JOB, 2, ["picture 3: found HTML."]), "partial", ["2 of 2", "picture 3"]),
-        (verdicts.stored(JOB.model_copy(update={"recipe": None}), 1, []), "completed", ["1 of 1"]),
+        (verdicts.without_task(ACCEPTED, None), "rejected", NOT, ["no reason known", "nothing was paid", AGAIN]),
+        (verdicts.without_task(ACCEPTED, STOPPED), "cancelled", NOT, ["was stopped", "nothing was paid", AGAIN]),
+        (verdicts.without_task(SUBMITTING, "States.Timeout"), "unknown", MAYBE, ["States.Timeout", *IN_CONSOLE]),
+        (verdicts.without_task(SUBMITTING, None), "unknown", MAYBE, ["no reason known", *IN_CONSOLE]),
+        (verdicts.without_task(SUBMITTING, STOPPED), "cancelled", MAYBE, ["was stopped", *IN_CONSOLE]),
+        (
+            verdicts.expired(JOB, "it queued.", 21_600),
+            "expired",
+            MOVED,
+            ["21,600 s after", "it queued.", *GOES_ON, "which pays again, look there"],
+        ),
+        (verdicts.cancelled(JOB, "it queued."), "cancelled", MOVED, ["was stopped", ": it queued. The", *GOES_ON]),
+        (verdicts.cancelled_free("boom."), "cancelled", NOT, ["was stopped", "boom.", "refunds", AGAIN]),
+        (verdicts.stored(JOB, 2, []), "completed", MOVED, ["2 of 2"]),
+        (verdicts.stored(JOB, 3, []), "completed", MOVED, ["3 of 2"]),
+        (verdicts.stored(JOB, 1, []), "partial", MOVED, ["1 of 2", "delivered no more", PAID, PAYS_AGAIN]),
+        (verdicts.stored(JOB, 1, [BAD]), "partial", MOVED, ["1 of 2", BAD, PAID, PAYS_AGAIN, "support"]),
+        (verdicts.stored(JOB, 2, [BAD]), "partial", MOVED, ["2 of 2", BAD]),
+        (verdicts.stored(JOB, 0, [BAD, BAD]), "lost", MOVED, ["0 of 2", BAD, PAID, PAYS_AGAIN, "support"]),
+        (verdicts.stored(JOB, 0, []), "lost", MOVED, ["0 of 2", "delivered no more", PAID]),
+        (verdicts.stored(WITHOUT_RECIPE, 1, []), "completed", MOVED, ["1 of 1"]),
+        (verdicts.stored(JOB, 2, [], stopped=True), "cancelled", MOVED, ["was stopped", "2 of 2", PAID]),
+        (verdicts.stored(JOB, 1, [BAD], stopped=True), "cancelled", MOVED, ["stopped", "1 of 2", BAD, PAYS_AGAIN]),
+        (verdicts.stored(JOB, 0, [], stopped=True), "cancelled", MOVED, ["stopped", "0 of 2", PAID, PAYS_AGAIN]),
     ],
 )
-def test_a_verdict_says_what_happened_and_whether_money_moved(verdict: Verdict, outcome: str, words: list[str]) -> None:
-    assert verdict.outcome == outcome
+def test_a_verdict_says_what_happened_whether_money_moved_and_what_to_do_next(
+    verdict: Verdict, outcome: str, money: Money, words: list[str]
+) -> None:
+    assert (verdict.outcome, verdict.money) == (outcome, money)
     assert [word for word in words if word not in verdict.message] == []
 
 
+# What comes from outside, as it comes: without words about money.
+OUTSIDE = st.text("abcxyz0189:_ ", min_size=1, max_size=30).map(lambda text: f"{text.strip() or 'x'}.")
+JOBS = st.builds(
+    lambda state, n: JOB.model_copy(update={"state": state, "recipe": {"n": n} if n else None}),
+    st.sampled_from(State),
+    st.integers(0, 10),
+)
+SECONDS = st.integers(1, 10**6)
+PROBLEMS = st.sampled_from([REJECTION, NO_KEY, REFUSAL])
+VERDICTS: dict[Callable[..., Verdict], st.SearchStrategy[Verdict]] = {
+    verdicts.explained: st.builds(verdicts.explained, st.sampled_from([Outcome.REJECTED, Outcome.FAILED]), PROBLEMS),
+    verdicts.failed: st.builds(verdicts.failed, OUTSIDE),
+    verdicts.unknown: st.builds(verdicts.unknown, JOBS, OUTSIDE),
+    verdicts.never_sent: st.builds(verdicts.never_sent, SECONDS, SECONDS),
+    verdicts.without_task: st.builds(
+        verdicts.without_task,
+        JOBS.filter(lambda job: job.state.before_task),
+        st.none() | st.sampled_from([STOPPED, "FAILED", "TIMED_OUT", "Lambda.Unknown"]),
+    ),
+    verdicts.expired: st.builds(verdicts.expired, JOBS, OUTSIDE, SECONDS),
+    verdicts.cancelled: st.builds(verdicts.cancelled, JOBS, OUTSIDE),
+    verdicts.cancelled_free: st.builds(verdicts.cancelled_free, OUTSIDE),
+    verdicts.stored: st.builds(
+        verdicts.stored, JOBS, st.integers(0, 10), st.lists(OUTSIDE, max_size=3), stopped=st.booleans()
+    ),
+}
+
+
+def test_every_verdict_is_looked_at() -> None:
+    public = {
+        function
+        for name, function in inspect.getmembers(verdicts, inspect.isfunction)
+        if function.__module__ == verdicts.__name__ and not name.startswith("_")
+    }
+    assert set(VERDICTS) == public
+
+
+@given(verdict=st.one_of(*VERDICTS.values()))
+def test_the_text_and_the_field_say_the_same_about_money(verdict: Verdict) -> None:
+    says_free = bool(re.search(r"[Nn]othing was paid|was not paid", verdict.message))
+    assert says_free is (verdict.money is NOT)
+    assert ("may have been paid" in verdict.message) is (verdict.money is MAYBE)
+    says_paid = PAID in verdict.message or "it is paid when it completes" in verdict.message
+    assert says_paid is (verdict.money is MOVED and verdict.outcome is not Outcome.COMPLETED)
+
+
+@given(verdict=st.one_of(*VERDICTS.values()))
+def test_only_what_is_free_is_run_again_without_a_warning(verdict: Verdict) -> None:
+    assert (AGAIN in verdict.message) is (verdict.money is not MOVED)
+    if verdict.money is MAYBE:
+        assert f"only if it is not there {AGAIN}" in verdict.message
+
+
+@given(verdict=st.one_of(*VERDICTS.values()))
+def test_an_outcome_allows_for_some_money_only(verdict: Verdict) -> None:
+    possible = {
+        Outcome.COMPLETED: {MOVED},
+        Outcome.PARTIAL: {MOVED},
+        Outcome.LOST: {MOVED},
+        Outcome.REJECTED: {NOT},
+        Outcome.FAILED: {NOT},
+        Outcome.UNKNOWN: {MAYBE},
+        Outcome.EXPIRED: {NOT, MOVED},
+        Outcome.CANCELLED: {NOT, MOVED, MAYBE},
+    }
+    assert verdict.money in possible[verdict.outcome]
+
+
 def result(outcome: Outcome = Outcome.COMPLETED) -> Result:
-    return make_result(JOB, Verdict(outcome=outcome, message="2 of 2."), 200, PICTURES, (110, 190))
+    return make_result(JOB, Verdict(outcome=outcome, money=MOVED, message="2 of 2."), 200, PICTURES, (110, 190))
 
 
 def test_the_result_tells_the_whole_story() -> None:
     assert result().model_dump(mode="json") == {
         "schema_version": 1,
-        "job_id": "cat-1",
+        "job_id": "cat-1-2",
+        "attempt": 2,
+        "again_of": "cat-1",
         "outcome": "completed",
+        "money": "moved",
         "message": "2 of 2.",
         "preset": "poster",
         "source": SOURCE.model_dump(),
@@ -88,26 +203,45 @@ def test_the_result_tells_the_whole_story() -> None:
 
 def test_telling_twice_tells_the_same_bytes() -> None:
     reread = Result.model_validate_json(result().model_dump_json())
-    texts = {announce(it, "out", "results/cat-1/result.json").model_dump_json() for it in (result(), result(), reread)}
+    texts = {
+        announce(it, "out", "results/cat-1-2/result.json").model_dump_json() for it in (result(), result(), reread)
+    }
     assert len(texts) == 1
 
 
 def test_the_announcement_points_and_holds_no_prompt() -> None:
-    told = announce(result(), "out", "results/cat-1/result.json")
+    told = announce(result(), "out", "results/cat-1-2/result.json")
     assert PROMPT not in told.model_dump_json()
     assert "http" not in told.model_dump_json()
-    assert (told.id, told.job_id, told.outcome, told.preset, told.model) == (
-        "cat-1",
-        "cat-1",
+    assert (told.id, told.job_id, told.outcome, told.money, told.preset, told.model) == (
+        "cat-1-2",
+        "cat-1-2",
         "completed",
+        "moved",
         "poster",
         "gpt-image-2-vip",
     )
-    assert told.result.model_dump() == {"bucket": "out", "key": "results/cat-1/result.json"}
+    assert told.result.model_dump() == {"bucket": "out", "key": "results/cat-1-2/result.json"}
     assert [picture.key for picture in told.pictures] == [picture.key for picture in PICTURES]
 
 
 def test_a_job_without_recipe_is_announced_too() -> None:
     bare = Job(job_id="x", state=State.DECIDED, created_at=1)
-    told = announce(make_result(bare, Verdict(outcome=Outcome.REJECTED, message="m"), 2), "out", "k")
+    told = announce(make_result(bare, Verdict(outcome=Outcome.REJECTED, money=NOT, message="m"), 2), "out", "k")
     assert (told.model, told.preset, told.source, told.pictures) == (None, None, None, ())
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+@pytest.mark.parametrize("money", Money)
+def test_a_result_gives_its_verdict_back(outcome: Outcome, money: Money) -> None:
+    verdict = Verdict(outcome=outcome, money=money, message="m")
+    assert verdict_of(make_result(JOB, verdict, 200)) == verdict
+
+
+def test_a_result_of_a_newer_version_is_told_all_the_same() -> None:
+    newer = result().model_dump() | {"a_later_field": True}
+    assert Result.model_validate(newer) == result()
+
+
+def test_a_late_notice_holds_no_prompt_and_no_more_than_it_says() -> None:
+    assert set(LateNotice.model_fields) == {"schema_version", "job_id", "task_id", "preset", "submitted_at", "message"}

@@ -5,17 +5,26 @@ from __future__ import annotations
 import pytest
 
 from bucketbrush.domain.errors import SettingsInvalid
-from bucketbrush.settings import FinalizeSettings, FunctionSettings, SubmitSettings, read_settings
+from bucketbrush.settings import (
+    FinalizeSettings,
+    FunctionSettings,
+    ProviderSettings,
+    StatusSettings,
+    SubmitSettings,
+    SweepSettings,
+    UnknownPolicy,
+    read_settings,
+)
 
-SHARED = {
-    "JOBS_TABLE": "jobs",
+SHARED = {"JOBS_TABLE": "jobs", "KEEP_DAYS": "400"}
+PROVIDER = {
+    **SHARED,
     "API_BASE_URL": "https://toapis.com",
     "API_KEY_SECRET_ARN": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key",
     "PROVIDER_TIMEOUT_SECONDS": "25",
-    "KEEP_DAYS": "400",
 }
 SUBMIT = {
-    **SHARED,
+    **PROVIDER,
     "INBOX_BUCKET": "in",
     "JOBS_MACHINE_ARN": "arn:machine",
     "SIGNER_ROLE_ARN": "arn:role",
@@ -23,16 +32,46 @@ SUBMIT = {
     "REFUSED_WAIT_SECONDS": "10",
     "LOOKUP_WAIT_SECONDS": "20",
     "LOOKUP_SECONDS": "300",
+    "MAX_QUEUE_SECONDS": "86400",
+    "UNKNOWN_POLICY": "hold",
+    "SWEEP_AFTER_SECONDS": "900",
 }
-FINALIZE = {**SHARED, "RESULTS_BUCKET": "out", "TOPIC_ARN": "arn:topic"}
-KINDS = [(SubmitSettings, SUBMIT), (FunctionSettings, SHARED), (FinalizeSettings, FINALIZE)]
+STATUS = {**PROVIDER, "DEADLINE_SECONDS": "21600", "LATE_SECONDS": "1800"}
+FINALIZE = {
+    **PROVIDER,
+    "RESULTS_BUCKET": "out",
+    "TOPIC_ARN": "arn:topic",
+    "DEADLINE_SECONDS": "21600",
+    "SWEEP_AFTER_SECONDS": "900",
+}
+SWEEP = {
+    **SHARED,
+    "JOBS_MACHINE_ARN": "arn:machine",
+    "FINALIZE_FUNCTION": "finalize",
+    "SWEEP_AFTER_SECONDS": "900",
+}
+KINDS: list[tuple[type[FunctionSettings], dict[str, str]]] = [
+    (SubmitSettings, SUBMIT),
+    (StatusSettings, STATUS),
+    (FinalizeSettings, FINALIZE),
+    (SweepSettings, SWEEP),
+]
 
 
 @pytest.mark.parametrize(("kind", "environment"), KINDS)
 def test_each_function_reads_its_own(kind: type[FunctionSettings], environment: dict[str, str]) -> None:
     settings = read_settings(kind, {**environment, "PATH": "/bin", "SOMETHING_ELSE": "x"})
     assert {name.upper() for name in kind.model_fields} == set(environment)
-    assert (settings.jobs_table, settings.provider_timeout_seconds, settings.keep_days) == ("jobs", 25, 400)
+    assert (settings.jobs_table, settings.keep_days) == ("jobs", 400)
+    seconds = {name: value for name, value in environment.items() if name.endswith("_SECONDS") and value.isdecimal()}
+    assert {name: str(getattr(settings, name.lower())) for name in seconds} == seconds
+
+
+def test_the_sweep_knows_no_key_of_the_provider() -> None:
+    assert "api_key_secret_arn" in ProviderSettings.model_fields
+    assert set(SweepSettings.model_fields).isdisjoint(
+        {*ProviderSettings.model_fields} - {*FunctionSettings.model_fields}
+    )
 
 
 @pytest.mark.parametrize(
@@ -49,6 +88,10 @@ def test_each_function_reads_its_own(kind: type[FunctionSettings], environment: 
         ("POLL_PLAN_SECONDS", "20,,10"),
         ("POLL_PLAN_SECONDS", "20,0"),
         ("LOOKUP_SECONDS", "1.5"),
+        ("MAX_QUEUE_SECONDS", "0"),
+        ("SWEEP_AFTER_SECONDS", "-1"),
+        ("UNKNOWN_POLICY", "resend"),
+        ("UNKNOWN_POLICY", "Hold"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
@@ -57,11 +100,13 @@ def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> 
     assert "Correct the stack's parameters" in str(caught.value)
 
 
-@pytest.mark.parametrize("variable", SUBMIT)
-def test_a_missing_variable_is_named(variable: str) -> None:
-    environment = {name: value for name, value in SUBMIT.items() if name != variable}
+@pytest.mark.parametrize(
+    ("kind", "given", "variable"), [(kind, given, variable) for kind, given in KINDS for variable in given]
+)
+def test_a_missing_variable_is_named(kind: type[FunctionSettings], given: dict[str, str], variable: str) -> None:
+    environment = {name: value for name, value in given.items() if name != variable}
     with pytest.raises(SettingsInvalid, match=rf"^{variable}: not set\. "):
-        read_settings(SubmitSettings, environment)
+        read_settings(kind, environment)
 
 
 def test_wrong_and_missing_variables_are_named_together_and_the_right_ones_are_not() -> None:
@@ -77,9 +122,14 @@ def test_wrong_and_missing_variables_are_named_together_and_the_right_ones_are_n
     ["https://toapis.cn/v1", "http://127.0.0.1:8080", "http://localhost:9/v1", "http://localhost"],
 )
 def test_addresses(address: str) -> None:
-    assert read_settings(FunctionSettings, {**SHARED, "API_BASE_URL": address}).api_base_url == address
+    assert read_settings(ProviderSettings, {**PROVIDER, "API_BASE_URL": address}).api_base_url == address
 
 
 def test_the_plan_is_a_list_of_seconds() -> None:
     assert read_settings(SubmitSettings, SUBMIT).poll_plan_seconds == (20, 10, 60)
     assert read_settings(SubmitSettings, {**SUBMIT, "POLL_PLAN_SECONDS": "1"}).poll_plan_seconds == (1,)
+
+
+@pytest.mark.parametrize(("value", "policy"), [("hold", UnknownPolicy.HOLD), ("resend-same-id", UnknownPolicy.RESEND)])
+def test_the_policy_is_one_of_two(value: str, policy: UnknownPolicy) -> None:
+    assert read_settings(SubmitSettings, {**SUBMIT, "UNKNOWN_POLICY": value}).unknown_policy is policy

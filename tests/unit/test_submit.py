@@ -7,23 +7,42 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush.domain.errors import (
+    AgainRefused,
     ApiKeyMissing,
     JobBusy,
+    Money,
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, Outcome, State, dropped_job_id
+from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict, dropped_job_id
+from bucketbrush.domain.life import State
+from bucketbrush.domain.verdicts import LINK_SECONDS
+from bucketbrush.settings import UnknownPolicy
 from bucketbrush.submit import Order
-from tests.unit.fakes import API_KEY, INBOX, LEASE_SECONDS, LINK, PNG, PROMPT, SUBMIT_SETTINGS, task
+from tests.unit.fakes import (
+    API_KEY,
+    INBOX,
+    LEASE_SECONDS,
+    LINK,
+    PNG,
+    PROMPT,
+    SUBMIT_SETTINGS,
+    SWEEP_AFTER_SECONDS,
+    task,
+)
 
 if TYPE_CHECKING:
     import io
 
     from bucketbrush.intake import Drop
     from tests.unit.fakes import World
+
+LOOKUP_SECONDS = SUBMIT_SETTINGS.lookup_seconds
+MAX_QUEUE_SECONDS = SUBMIT_SETTINGS.max_queue_seconds
+START = 1000
 
 
 def order(drop: Drop) -> Order:
@@ -43,6 +62,13 @@ def left_submitting(world: World, drop: Drop) -> None:
     """The answer to the POST is lost."""
     world.api.submits = [SubmitUnanswered("submit: lost.")]
     assert submit(world, order(drop)).state is State.SUBMITTING
+
+
+def verdict_of(job: Job) -> Verdict:
+    """The verdict of a job that ended before there was a task."""
+    assert (job.state, job.owner, job.lease_until, job.hold_seconds) == (State.DECIDED, "", 0, None)
+    assert job.verdict is not None
+    return job.verdict
 
 
 def test_a_drop_becomes_one_paid_task(world: World) -> None:
@@ -88,7 +114,7 @@ def test_the_row_says_submitting_while_the_request_is_under_way(world: World) ->
 def test_a_live_lease_keeps_others_out_and_an_expired_one_does_not(world: World) -> None:
     drop = world.drop()
     holder = world.invocation()
-    world.ledger.create(
+    world.ledger.put(
         Job(
             job_id=order(drop).job_id,
             state=State.ACCEPTED,
@@ -142,7 +168,7 @@ def _killed() -> None:
 def test_a_lost_answer_is_looked_up_until_found(world: World) -> None:
     drop = world.drop()
     left_submitting(world, drop)
-    world.time += SUBMIT_SETTINGS.lookup_seconds - 1
+    world.time += LOOKUP_SECONDS - 1
     held = submit(world, order(drop))
     assert (held.state, held.hold_seconds) == (State.SUBMITTING, 29)  # a tenth of the time that it took so far
     world.api.found = TaskUnreadable("status: HTTP 500.")
@@ -175,24 +201,30 @@ def test_the_wait_that_the_provider_asks_for_is_the_least(world: World) -> None:
 def test_a_lost_answer_that_nobody_finds_is_unknown(world: World) -> None:
     drop = world.drop()
     left_submitting(world, drop)
-    world.time += SUBMIT_SETTINGS.lookup_seconds
-    job = submit(world, order(drop))
-    assert job.state is State.DECIDED
-    assert job.verdict is not None
-    assert job.verdict.outcome is Outcome.UNKNOWN
-    assert "300 s later" in job.verdict.message
+    world.time += LOOKUP_SECONDS
+    verdict = verdict_of(submit(world, order(drop)))
+    assert (verdict.outcome, verdict.money) == (Outcome.UNKNOWN, Money.UNKNOWN)
+    assert "300 s later" in verdict.message
     assert (len(world.api.bodies), world.api.finds) == (1, [order(drop).job_id])
 
 
+@pytest.mark.parametrize("policy", UnknownPolicy)
 @pytest.mark.parametrize("problem", [TaskUnreadable("status: HTTP 500."), ApiKeyMissing("secret: none.")])
-def test_not_being_able_to_look_is_not_finding_nothing(world: World, problem: Exception) -> None:
+def test_not_being_able_to_look_is_not_finding_nothing_for_a_day(
+    world: World, problem: Exception, policy: UnknownPolicy
+) -> None:
+    world.submit_settings = SUBMIT_SETTINGS.model_copy(update={"unknown_policy": policy})
     drop = world.drop()
     left_submitting(world, drop)
-    world.time += SUBMIT_SETTINGS.lookup_seconds * 10
     if isinstance(problem, ApiKeyMissing):
         world.no_key = problem
     world.api.found = problem
+    world.time += LINK_SECONDS - 1
     assert submit(world, order(drop)).state is State.SUBMITTING
+    world.time += 1
+    verdict = verdict_of(submit(world, order(drop)))
+    assert (verdict.outcome, verdict.money, len(world.api.bodies)) == (Outcome.UNKNOWN, Money.UNKNOWN, 1)
+    assert problem.args[0] in verdict.message
 
 
 @pytest.mark.parametrize(
@@ -227,21 +259,18 @@ def test_a_refusal_for_now_is_sent_again_with_the_same_recipe_and_a_new_link(wor
 def test_a_clear_no_is_an_end(world: World) -> None:
     drop = world.drop()
     world.api.submits = [ProviderRefused("submit: HTTP 402, insufficient_quota.")]
-    job = submit(world, order(drop))
-    assert job.state is State.DECIDED
-    assert job.verdict is not None
-    assert job.verdict.outcome is Outcome.FAILED
-    assert "402" in job.verdict.message
-    assert "Nothing was paid" in job.verdict.message
+    verdict = verdict_of(submit(world, order(drop)))
+    assert (verdict.outcome, verdict.money) == (Outcome.FAILED, Money.NOT_MOVED)
+    assert "402" in verdict.message
+    assert "Nothing was paid" in verdict.message
     submit(world, order(drop))
     assert len(world.api.bodies) == 1
 
 
 def rejection(world: World, job: Job) -> str:
-    assert (job.state, world.api.bodies, job.owner) == (State.DECIDED, [], "")
-    assert job.verdict is not None
-    assert job.verdict.outcome is Outcome.REJECTED
-    return job.verdict.message
+    verdict = verdict_of(job)
+    assert (verdict.outcome, verdict.money, world.api.bodies) == (Outcome.REJECTED, Money.NOT_MOVED, [])
+    return verdict.message
 
 
 @pytest.mark.parametrize(
@@ -344,6 +373,187 @@ def test_a_fault_of_a_late_invocation_does_not_free_the_lease_of_another(world: 
     with pytest.raises(JobBusy):
         submit(world, order(drop))
     assert world.row(drop).owner == "other"
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "wait"),
+    [
+        ("tsk_1", State.WAITING, 0),
+        (ProviderBusy("429", 40), State.ACCEPTED, 40),
+        (SubmitUnanswered("lost"), State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds),
+        (ProviderRefused("402"), State.DECIDED, 0),
+    ],
+)
+def test_the_sweep_asks_some_time_after_the_next_step_is_due(
+    world: World, answer: Any, state: State, wait: int
+) -> None:
+    world.api.submits = [answer]
+    world.time += 7
+    job = submit(world, order(world.drop()))
+    assert (job.state, job.next_check) == (state, START + 7 + wait + SWEEP_AFTER_SECONDS)
+
+
+def test_the_sweep_finds_a_job_whose_first_submit_was_killed(world: World) -> None:
+    drop = world.drop()
+    world.api.during_submit = _killed
+    with pytest.raises(KeyboardInterrupt):
+        submit(world, order(drop))
+    assert world.row(drop).next_check == START + SWEEP_AFTER_SECONDS
+
+
+# ---- MaxQueueSeconds -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answer", [ProviderBusy("429"), ProviderUnreachable("refused")])
+def test_a_job_that_could_not_be_sent_expires_unpaid_at_the_second(world: World, answer: Exception) -> None:
+    drop = world.drop()
+    world.api.submits = [answer]
+    submit(world, order(drop))
+    world.time = START + MAX_QUEUE_SECONDS - 1
+    held = submit(world, order(drop))
+    assert (held.state, held.hold_seconds, len(world.api.bodies)) == (State.ACCEPTED, 1, 2)
+    world.time += 1
+    verdict = verdict_of(submit(world, order(drop)))
+    assert (verdict.outcome, verdict.money, len(world.api.bodies)) == (Outcome.EXPIRED, Money.NOT_MOVED, 2)
+    assert [word for word in ("86,400 s", "MaxQueueSeconds", "nothing was paid") if word not in verdict.message] == []
+
+
+@pytest.mark.parametrize(("left", "hold"), [(8641, 8640), (8640, 8640), (8639, 8639), (3, 3), (1, 1)])
+def test_nobody_waits_longer_to_be_sent_than_the_job_may(world: World, left: int, hold: int) -> None:
+    drop = world.drop()
+    world.api.submits = [ProviderBusy("429", 3)]
+    submit(world, order(drop))
+    world.api.submits = [ProviderBusy("429", 8640)]
+    world.time = START + MAX_QUEUE_SECONDS - left
+    assert submit(world, order(drop)).hold_seconds == hold
+
+
+def test_what_was_sent_does_not_expire_while_it_is_looked_up(world: World) -> None:
+    world.submit_settings = SUBMIT_SETTINGS.model_copy(update={"max_queue_seconds": 100})
+    drop = world.drop()
+    left_submitting(world, drop)
+    world.time += 200
+    assert submit(world, order(drop)).state is State.SUBMITTING
+
+
+# ---- UnknownPolicy ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def resending(world: World) -> World:
+    """A world that sends a submit again whose task nobody finds."""
+    world.submit_settings = SUBMIT_SETTINGS.model_copy(update={"unknown_policy": UnknownPolicy.RESEND})
+    return world
+
+
+def resent(world: World, drop: Drop, answer: Any) -> Job:
+    """The answer to the first POST is lost, nobody finds its task, and the second POST gets this answer."""
+    left_submitting(world, drop)
+    world.time += LOOKUP_SECONDS
+    world.api.submits = [answer]
+    return submit(world, order(drop))
+
+
+def test_policy_hold_never_sends_twice(world: World) -> None:
+    verdict = verdict_of(resent(world, world.drop(), "tsk_2"))
+    assert (verdict.outcome, len(world.api.bodies)) == (Outcome.UNKNOWN, 1)
+
+
+def test_policy_resend_sends_once_more_with_the_same_id_and_a_new_link(resending: World) -> None:
+    drop = resending.drop()
+    job = resent(resending, drop, "tsk_2")
+    assert (job.state, job.task_id, job.resends, job.submitting_at) == (State.WAITING, "tsk_2", 1, START + 300)
+    first, second = resending.api.bodies
+    assert first == second
+    assert second["client_business_id"] == job.job_id
+    assert resending.presigner.links == [drop.source] * 2
+
+
+def test_nothing_is_sent_again_that_is_found_or_not_yet_looked_for_long_enough(resending: World) -> None:
+    drop = resending.drop()
+    left_submitting(resending, drop)
+    resending.time += LOOKUP_SECONDS - 1
+    assert submit(resending, order(drop)).resends == 0
+    resending.time += 1
+    resending.api.found = TaskUnreadable("status: HTTP 500.")
+    assert submit(resending, order(drop)).resends == 0
+    resending.api.found = task()
+    assert submit(resending, order(drop)).task_id == "tsk_1"
+    assert len(resending.api.bodies) == 1
+
+
+SECOND_ANSWERS = [
+    ProviderBusy("429", 40),
+    ProviderUnreachable("refused"),
+    ProviderRefused("submit: HTTP 402."),
+    SubmitUnanswered("lost"),
+]
+
+
+@pytest.mark.parametrize("answer", SECOND_ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_nothing_is_sent_a_third_time_or_called_unpaid(resending: World, answer: Exception) -> None:
+    drop = resending.drop()
+    held = resent(resending, drop, answer)
+    while held.state is State.SUBMITTING:
+        assert (held.owner, held.lease_until, held.resends) == ("", 0, 1)
+        assert held.hold_seconds
+        resending.time += held.hold_seconds
+        held = submit(resending, order(drop))
+    assert resending.time >= START + 2 * LOOKUP_SECONDS  # the second one has its time to be found
+    verdict = verdict_of(held)
+    assert (verdict.outcome, verdict.money) == (Outcome.UNKNOWN, Money.UNKNOWN)
+    assert "othing was paid" not in verdict.message
+    assert len(resending.api.bodies) == 2
+
+
+@pytest.mark.parametrize("answer", SECOND_ANSWERS, ids=lambda answer: type(answer).__name__)
+def test_whichever_of_the_two_is_found_is_the_task(resending: World, answer: Exception) -> None:
+    drop = resending.drop()
+    assert resent(resending, drop, answer).state is State.SUBMITTING
+    resending.api.found = task()
+    assert submit(resending, order(drop)).state is State.WAITING
+    assert len(resending.api.bodies) == 2
+
+
+def test_a_second_submit_that_is_killed_is_looked_up_and_never_sent_again(resending: World) -> None:
+    drop = resending.drop()
+    resending.api.during_submit = lambda: _killed() if len(resending.api.bodies) > 1 else None
+    with pytest.raises(KeyboardInterrupt):
+        resent(resending, drop, "tsk_2")
+    for _ in range(2):
+        resending.time += LOOKUP_SECONDS
+        job = submit(resending, order(drop))
+    assert (job.state, len(resending.api.bodies)) == (State.DECIDED, 2)
+
+
+# ---- A new attempt ---------------------------------------------------------------------------------------------------
+
+
+def test_a_new_attempt_is_a_job_of_its_own(world: World) -> None:
+    drop = world.drop("inbox/poster/cat.png")
+    world.preset("poster")
+    job = submit(world, Order("cat-1-2", drop.source, again_of="cat-1", attempt=2))
+    assert (job.state, job.again_of, job.attempt) == (State.WAITING, "cat-1", 2)
+    assert (job.preset, job.source) == ("poster", drop.source)
+    assert world.api.bodies[0]["client_business_id"] == "cat-1-2"
+
+
+def test_an_attempt_that_the_workflow_calls_for_stays_one(world: World) -> None:
+    drop = world.drop()
+    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    submit(world, Order("cat-1-2", drop.source, again_of="cat-1", attempt=2))
+    job = submit(world, Order("cat-1-2", document={"job_id": "cat-1-2"}))
+    assert (job.state, job.again_of, job.attempt) == (State.WAITING, "cat-1", 2)
+
+
+@pytest.mark.parametrize("again_of", [None, "another"])
+def test_an_attempt_whose_name_another_job_has_is_refused(world: World, again_of: str | None) -> None:
+    taken = Job(job_id="cat-1-2", state=State.ACCEPTED, created_at=1, again_of=again_of)
+    world.ledger.put(taken)
+    source = ObjectVersion(bucket=INBOX, key="inbox/cat.png")
+    with pytest.raises(AgainRefused, match="cat-1-2: found a job of that name that is no attempt at cat-1"):
+        submit(world, Order("cat-1-2", source, again_of="cat-1", attempt=2))
+    assert (world.ledger.rows["cat-1-2"], world.api.bodies) == (taken, [])
 
 
 @pytest.mark.parametrize(

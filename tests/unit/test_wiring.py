@@ -1,13 +1,22 @@
-"""What the AWS clients are told."""
+"""What the AWS clients are told, and whose name each function has."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import pytest
 
 from bucketbrush import wiring
+from bucketbrush.domain.errors import SettingsInvalid
+from bucketbrush.domain.life import Actor
+from bucketbrush.settings import FinalizeSettings, StatusSettings, SubmitSettings, SweepSettings
+from tests.unit.test_settings import FINALIZE, STATUS, SUBMIT, SWEEP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bucketbrush.settings import FunctionSettings
 
 CREDENTIALS: Any = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s" * 40, "SessionToken": "token"}
 
@@ -20,3 +29,29 @@ def test_a_link_names_the_region_of_the_bucket(region: str, monkeypatch: pytest.
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     link = wiring._signing_client(CREDENTIALS).generate_presigned_url("get_object", {"Bucket": "my-inbox", "Key": "k"})
     assert cast("str", urlsplit(link).hostname).removesuffix(".cn") == f"my-inbox.s3.{region}.amazonaws.com"
+
+
+ENVIRONMENT = {**SUBMIT, **STATUS, **FINALIZE, **SWEEP}
+BUILT: list[tuple[Callable[[], Any], Actor, type[FunctionSettings]]] = [
+    (wiring.build_intake, Actor.SUBMIT, SubmitSettings),
+    (wiring.build_status, Actor.STATUS, StatusSettings),
+    (wiring.build_finalize, Actor.FINALIZE, FinalizeSettings),
+    (wiring.build_sweep, Actor.SWEEP, SweepSettings),
+]
+
+
+@pytest.mark.parametrize(("build", "actor", "kind"), BUILT)
+def test_each_function_writes_to_the_ledger_in_its_own_name(
+    build: Callable[[], Any], actor: Actor, kind: type[FunctionSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    built = build()
+    use_case = getattr(built, "submit", built)
+    assert (use_case.ledger._actor, type(use_case.settings)) == (actor, kind)
+
+
+@pytest.mark.parametrize("build", [build for build, _, _ in BUILT])
+def test_without_its_environment_nothing_is_built(build: Callable[[], Any]) -> None:
+    with pytest.raises(SettingsInvalid, match="JOBS_TABLE: not set"):
+        build()

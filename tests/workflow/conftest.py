@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from local.engine.controller import Engine
+from local.engine.controller import ROOT, Engine
 from local.simulator.process import Simulator
 from local.stack import Stack, running_stack
 from tests.engine.workbench import Workbench
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
 PROMPT_MARK = "quokkamoss"
+_SHORT = {"SubmitVisibilitySeconds": "2", "SweepAfterSeconds": "1"}
+_TIMES = ("created_at", "submitting_at", "submitted_at", "made_at", "next_check")
 
 
 def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> bytes:
@@ -101,6 +103,45 @@ class System:
         """The tasks at the provider that carry the job's id: each one would have been paid for."""
         return [task for task in self.stack.simulator.tasks() if task["client_business_id"] == job_id]
 
+    def until_state(self, job_id: str, state: str) -> dict[str, Any]:
+        """The job's row once it is in that state."""
+        return until(lambda: self.row(job_id), f"job {job_id} is {state}", lambda row: row["state"]["S"] == state)
+
+    def age(self, job_id: str, seconds: int) -> None:
+        """Make the job as old as if it had stood for so many seconds more: tests do not wait for hours."""
+        times = [name for name in _TIMES if name in (self.row(job_id) or {})]
+        self.client("dynamodb").update_item(
+            TableName=self.output("JobsTable"),
+            Key={"job_id": {"S": job_id}},
+            UpdateExpression="SET " + ", ".join(f"{name} = {name} - :s" for name in times),
+            ExpressionAttributeValues={":s": {"N": str(seconds)}},
+        )
+
+    def start(self, name: str, document: dict[str, Any]) -> None:
+        """Start an execution as a caller does."""
+        self.client("stepfunctions").start_execution(
+            stateMachineArn=self.output("JobsMachineArn"), name=name, input=json.dumps(document)
+        )
+
+    def stop(self, job_id: str) -> None:
+        """Cancel the job."""
+        arn = self.output("JobsMachineArn").replace(":stateMachine:", ":execution:")
+        self.client("stepfunctions").stop_execution(executionArn=f"{arn}:{job_id}")
+
+    def sweep(self) -> dict[str, Any]:
+        """One sweep, as its schedule calls it."""
+        schedule = (ROOT / "events" / "sweep-schedule.json").read_bytes()
+        answer: dict[str, Any] = self.client("lambda").invoke(
+            FunctionName=self.output("SweepFunctionName"), Payload=schedule
+        )
+        return answer
+
+    def told(self, job_id: str) -> dict[str, Any]:
+        """What was announced of the job."""
+        about = f'"job_id":"{job_id}"'
+        message: dict[str, Any] = json.loads(self.heard(self.messages_url, about)["Body"])
+        return message
+
     def messages(self, output: str) -> int:
         """How many messages a queue of the stack holds, those that somebody works on included."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
@@ -137,7 +178,7 @@ def system() -> Iterator[System]:
     simulator = Simulator(queue_seconds=0.1, task_seconds=0.3)
     with (
         Gate(simulator) as gate,
-        running_stack(engine, simulator, {"ApiBaseUrl": gate.url, "SubmitVisibilitySeconds": "2"}) as stack,
+        running_stack(engine, simulator, {"ApiBaseUrl": gate.url, **_SHORT}) as stack,
     ):
         yield _listening(stack, gate)
 

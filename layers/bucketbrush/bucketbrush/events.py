@@ -11,9 +11,9 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bucketbrush.domain.errors import EventUnreadable
-from bucketbrush.domain.jobs import Job, ObjectVersion
-from bucketbrush.intake import Drop
-from bucketbrush.submit import Invocation, Order
+from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion
+from bucketbrush.intake import Again, Drop
+from bucketbrush.submit import Order
 
 
 class _Event(BaseModel):
@@ -50,6 +50,19 @@ class Message(_Event):
     body: str
 
 
+class AgainCall(_Event):
+    """A message to run a job again; ``attempt`` is for one that may have been paid, and then its number must follow."""
+
+    again: str = Field(min_length=1, max_length=80)
+    attempt: int | None = Field(default=None, ge=2)
+
+
+class ExecutionEnded(_Event):
+    """What the rule makes of an execution's status change; the event itself holds the execution's input."""
+
+    execution: str = Field(min_length=1)
+
+
 class SubmitCall(_Event):
     """What the workflow's Submit state sends; ``document`` is the execution's input."""
 
@@ -64,7 +77,7 @@ class StatusCall(_Event):
 
 
 class FinalizeCall(_Event):
-    """``fault`` is the name of the error that ended an earlier state, else None."""
+    """``fault`` is the name of the error that ended an earlier state, or how the execution ended, else None."""
 
     job_id: str
     fault: str | None
@@ -82,8 +95,11 @@ def parse(shape: type[_Shape], event: Any) -> _Shape:
         raise EventUnreadable(f"{shape.__name__}: {'; '.join(problems)}.") from None
 
 
-def parse_drop(body: str) -> Drop:
-    """The dropped object in the body of a queue message. Raises EventUnreadable."""
+def parse_message(body: str) -> Drop | Again:
+    """The dropped object or the job to run again in the body of a queue message. Raises EventUnreadable."""
+    if '"again"' in body and '"detail"' not in body:
+        call = parse(AgainCall, body)
+        return Again(call.again, call.attempt)
     detail = parse(ObjectCreated, body).detail
     found = detail.object
     source = ObjectVersion(
@@ -99,8 +115,8 @@ def parse_order(event: Any) -> Order:
 
 
 def read_invocation(context: Any, now: Callable[[], float] = time.time) -> Invocation:
-    """The invocation behind a Lambda context object; its lease outlives its own deadline by five seconds."""
-    return Invocation(context.aws_request_id, int(now() + context.get_remaining_time_in_millis() / 1000) + 5)
+    """The invocation behind a Lambda context object."""
+    return Invocation(id=context.aws_request_id, ends_at=int(now() + context.get_remaining_time_in_millis() / 1000))
 
 
 def next_step(job: Job) -> dict[str, Any]:

@@ -1,20 +1,34 @@
-"""Finalize: store what the task made, write ``result.json`` once, tell it, close the row."""
+"""Finalize: store what the task made, write ``result.json`` once, tell it, close the row.
 
-from collections.abc import Callable
+It needs no lease: pictures and ``result.json`` are written once, so of two that end the same job the second tells what
+the first has written.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from bucketbrush.adapters.announcements import Announcements
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.toapis import Task, TaskState, ToApis
-from bucketbrush.domain import layout, verdicts
-from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored, TaskUnfinished
-from bucketbrush.domain.jobs import Job, State, Verdict
-from bucketbrush.domain.result import Announcement, Picture, Result, announce, make_result
+from bucketbrush.domain import deadlines, layout, verdicts
+from bucketbrush.domain.errors import (
+    ApiKeyMissing,
+    BucketbrushError,
+    PictureUnreadable,
+    ResultUnstored,
+    TaskUnfinished,
+    TaskUnreadable,
+)
+from bucketbrush.domain.jobs import Invocation, Job
+from bucketbrush.domain.life import State
+from bucketbrush.domain.result import Announcement, Picture, Result, announce, make_result, verdict_of
 from bucketbrush.observability import count, logger
 from bucketbrush.settings import FinalizeSettings
 
+_RESULT = "result.json"
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
+_CLOSING_SECONDS = 60  # of an invocation, kept for what comes after the downloads
 
 
 @dataclass(frozen=True)
@@ -28,26 +42,26 @@ class Finalize:
     connect: Callable[[], ToApis]
     now: Callable[[], float]
 
-    def __call__(self, job_id: str, fault: str | None) -> Announcement:
+    def __call__(self, job_id: str, fault: str | None, invocation: Invocation) -> Announcement:
         """End the job and return what was announced; a repeated call tells the same again.
 
-        ``fault`` is the name of the error that ended an earlier state of the workflow, if one did. Raises
+        ``fault`` is what ended the workflow before: the name of an error, or how its execution ended. Raises
         TaskUnfinished, TaskUnreadable or ResultUnstored while the task's pictures cannot be had yet, JobBusy while a
         submit is under way, ResultUntold.
         """
         job = self._find(job_id, fault)
-        key = layout.result_key(job_id, "result.json")
-        result = self._stored(key)
+        key = layout.result_key(job_id, _RESULT)
+        # Looked for before anything else: what an earlier try has stored is not fetched, and what it told is told.
+        there = self.results.keys(layout.result_key(job_id, ""))
+        result = self._read(key) if key in there else None
         if result is None:
-            made = self._make(job)
-            result = made if self.results.write_once(key, made.model_dump(mode="json")) else self._stored(key)
-            if result is None:
-                raise ResultUnstored(f"job {job_id}: its result.json was there and is gone.")
+            made = self._make(job, fault, there, invocation)
+            result = made if self.results.write_once(key, made.model_dump(mode="json")) else self._read(key)
         announcement = announce(result, self.settings.results_bucket, key)
         self.announcements.tell(announcement)
         if job.state is not State.ENDED:
-            verdict = Verdict(outcome=result.outcome, message=result.message)
-            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=result.ended_at)
+            verdict = verdict_of(result)
+            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=result.ended_at, next_check=None)
             count("Jobs", outcome=result.outcome.value)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
@@ -55,49 +69,125 @@ class Finalize:
     def _find(self, job_id: str, fault: str | None) -> Job:
         """The row. One without a task after a last look is decided: from then on no submit can send it any more."""
         now = int(self.now())
-        new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now)
+        next_check = now + self.settings.sweep_after_seconds
+        new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now, next_check=next_check)
         job = self.ledger.get(job_id) or self.ledger.create(new) or new
         if not job.state.before_task:
             return job
         job.demand_free(now)
-        if job.state is State.SUBMITTING and (task := self.connect().find(job_id)):
-            return self.ledger.change(job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at)
-        return self.ledger.change(job, state=State.DECIDED, verdict=verdicts.without_task(job, fault))
+        if job.state is State.SUBMITTING and (task := self._found(job, now)):
+            return self.ledger.change(
+                job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at, next_check=next_check
+            )
+        verdict = verdicts.without_task(job, fault)
+        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=next_check)
 
-    def _stored(self, key: str) -> Result | None:
+    def _found(self, job: Job, now: int) -> Task | None:
+        """The task of a submit whose answer was lost, or None; also when nobody could look for a day."""
+        try:
+            return self.connect().find(job.job_id)
+        except (TaskUnreadable, ApiKeyMissing):
+            if now - (job.submitting_at or job.created_at) < verdicts.LINK_SECONDS:
+                raise
+            return None
+
+    def _read(self, key: str) -> Result:
         text = self.results.read(key, _MAX_RESULT_BYTES)
-        return Result.model_validate_json(text) if text is not None else None
+        if text is None:
+            raise ResultUnstored(f"{key}: it was there and is gone.")
+        return Result.model_validate_json(text)
 
-    def _make(self, job: Job) -> Result:
+    def _make(self, job: Job, fault: str | None, there: Iterable[str], invocation: Invocation) -> Result:
         if job.verdict:
             return make_result(job, job.verdict, int(self.now()))
-        provider = self.connect()
-        task = provider.read(str(job.task_id), prompt=(job.recipe or {}).get("prompt", ""))
+        stopped = fault == verdicts.STOPPED
+        kept = self._kept(job.job_id, there)
+        if len(kept) >= job.asked:
+            return self._end_stored(job, kept, [], stopped=stopped)
+        try:
+            provider = self.connect()
+            task = provider.read(str(job.task_id), prompt=(job.recipe or {}).get("prompt", ""))
+        except (TaskUnreadable, ApiKeyMissing) as problem:
+            return self._end_unseen(job, problem, verdicts.LINK_SECONDS, kept, stopped=stopped)
         times = (task.created_at, task.completed_at)
-        if task.state is TaskState.WAITING:
-            raise TaskUnfinished(f"task {task.task_id}: found status {task.status}; allowed: completed or failed.")
-        if task.state is TaskState.FAILED:
-            return make_result(job, verdicts.failed(task.error), int(self.now()), task_times=times)
-        pictures, problems = self._store(job, task, provider)
-        verdict = verdicts.stored(job, len(pictures), problems)
-        return make_result(job, verdict, int(self.now()), tuple(pictures), times)
+        if task.state is TaskState.FAILED and job.made_at is None:
+            verdict = verdicts.cancelled_free(task.error) if stopped else verdicts.failed(task.error)
+            return make_result(job, verdict, int(self.now()), task_times=times)
+        if task.state is not TaskState.DONE:
+            unfinished = TaskUnfinished(f"task {task.task_id}: found {task.status}; allowed: completed or failed.")
+            return self._end_unseen(job, unfinished, self.settings.deadline_seconds, kept, stopped=stopped)
+        pictures, never, later = self._store(job.job_id, task, provider, kept, invocation)
+        now = int(self.now())
+        made_at = deadlines.made_at(job, task.completed_at, now)
+        if later and not stopped and not deadlines.are_links_dead(made_at, now):
+            self._mark_unstored(job, made_at, now)
+            raise ResultUnstored(" ".join(later))
+        return self._end_stored(job, pictures, [*never, *later], times, stopped=stopped)
 
-    def _store(self, job: Job, task: Task, provider: ToApis) -> tuple[list[Picture], list[str]]:
-        """Store each picture by itself. What may work at the next try is tried after the others are safe."""
-        pictures: list[Picture] = []
-        problems: list[str] = []
-        unstored: ResultUnstored | None = None
-        for index, url in enumerate(task.urls, 1):
+    def _end_stored(
+        self,
+        job: Job,
+        pictures: dict[int, Picture],
+        problems: list[str],
+        times: tuple[int | None, int | None] = (None, None),
+        *,
+        stopped: bool = False,
+    ) -> Result:
+        verdict = verdicts.stored(job, len(pictures), problems, stopped=stopped)
+        in_order = tuple(picture for _, picture in sorted(pictures.items()))
+        return make_result(job, verdict, int(self.now()), in_order, times)
+
+    def _end_unseen(
+        self, job: Job, problem: BucketbrushError, patience: int, kept: dict[int, Picture], *, stopped: bool
+    ) -> Result:
+        """The end of a task whose end the last look did not show; raises ``problem`` while there is time."""
+        now = int(self.now())
+        if job.made_at is not None:
+            if not stopped and not deadlines.are_links_dead(job.made_at, now):
+                raise ResultUnstored(problem.message)
+            return self._end_stored(job, kept, [problem.message], stopped=stopped)
+        if stopped:
+            return make_result(job, verdicts.cancelled(job, problem.message), now)
+        if not deadlines.is_overdue(job, now, patience):
+            raise problem
+        return make_result(job, verdicts.expired(job, problem.message, patience), now)
+
+    def _mark_unstored(self, job: Job, made_at: int, now: int) -> None:
+        logger.warning("pictures are made and not stored yet", job_id=job.job_id, task_id=job.task_id)
+        if job.state is State.WAITING:
+            next_check = now + self.settings.sweep_after_seconds
+            self.ledger.change(job, state=State.UNSTORED, made_at=made_at, next_check=next_check)
+
+    def _kept(self, job_id: str, there: Iterable[str]) -> dict[int, Picture]:
+        """The pictures that an earlier try has stored, by their number."""
+        numbers = {key: layout.picture_number(job_id, key) for key in there}
+        return {number: self.results.picture(key) for key, number in numbers.items() if number is not None}
+
+    def _store(
+        self, job_id: str, task: Task, provider: ToApis, kept: dict[int, Picture], invocation: Invocation
+    ) -> tuple[dict[int, Picture], list[str], list[str]]:
+        """Store each picture by itself: all that are stored, why some never will be, and why some are not yet."""
+        pictures = dict(kept)
+        never: list[str] = []
+        later: list[str] = [] if task.urls else [f"Task {task.task_id} completed without a single link."]
+        for number, url in enumerate(task.urls, 1):
+            if number in pictures:
+                continue
             try:
                 with provider.download(url) as (chunks, announced):
-                    stem = layout.result_key(job.job_id, str(index))
-                    pictures.append(self.results.store_picture(stem, chunks, announced))
+                    share = (invocation.ends_at - _CLOSING_SECONDS - self.now()) / (len(task.urls) + 1 - number)
+                    stem = layout.result_key(job_id, str(number))
+                    within = self._within(chunks, self.now() + share)
+                    pictures[number] = self.results.store_picture(stem, within, announced)
             except PictureUnreadable as problem:
-                problems.append(f"picture {index}: {problem.message}")
+                never.append(f"Picture {number}: {problem.message}")
             except ResultUnstored as problem:
-                unstored = problem
-        if unstored:
-            raise unstored
-        if not pictures:
-            raise ResultUnstored(" ".join(problems) or f"task {task.task_id}: completed without a single link.")
-        return pictures, problems
+                later.append(f"Picture {number}: {problem.message}")
+        return pictures, never, later
+
+    def _within(self, chunks: Iterator[bytes], until: float) -> Iterator[bytes]:
+        """The chunks, as long as there is time: a host that drips must not hold up the other pictures."""
+        for chunk in chunks:
+            if self.now() > until:
+                raise ResultUnstored("result link: the download took longer than its share of the time.")
+            yield chunk

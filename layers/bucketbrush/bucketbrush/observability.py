@@ -20,3 +20,9 @@ def count(name: str, **dimensions: str) -> None:
     with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
         for dimension, value in dimensions.items():
             metric.add_dimension(name=dimension, value=value)
+
+
+def gauge(name: str, value: int) -> None:
+    """How many there are now, as an EMF line."""
+    with single_metric(name=name, unit=MetricUnit.Count, value=value):
+        return

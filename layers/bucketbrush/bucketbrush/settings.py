@@ -5,6 +5,7 @@ them.
 """
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -16,18 +17,30 @@ _Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) 
 
 
 class FunctionSettings(BaseModel):
-    """Shared by all functions, and all that the status function needs."""
+    """Shared by all functions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     jobs_table: str
-    api_base_url: Annotated[str, Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")]
-    api_key_secret_arn: str
-    provider_timeout_seconds: Seconds
     keep_days: Annotated[int, Field(ge=400)]
 
 
-class SubmitSettings(FunctionSettings):
+class ProviderSettings(FunctionSettings):
+    """Shared by the functions that ask the provider."""
+
+    api_base_url: Annotated[str, Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")]
+    api_key_secret_arn: str
+    provider_timeout_seconds: Seconds
+
+
+class UnknownPolicy(StrEnum):
+    """What happens to a job whose task nobody finds."""
+
+    HOLD = "hold"  # its outcome is unknown
+    RESEND = "resend-same-id"  # it is sent once more with the same client_business_id, and may be paid twice
+
+
+class SubmitSettings(ProviderSettings):
     """``poll_plan_seconds`` are the waits between two looks at a task; the last one repeats."""
 
     inbox_bucket: str
@@ -37,11 +50,29 @@ class SubmitSettings(FunctionSettings):
     refused_wait_seconds: Seconds
     lookup_wait_seconds: Seconds
     lookup_seconds: Seconds
+    max_queue_seconds: Seconds
+    unknown_policy: UnknownPolicy
+    sweep_after_seconds: Seconds
 
 
-class FinalizeSettings(FunctionSettings):
+class StatusSettings(ProviderSettings):
+    """Both times count from the task's acceptance."""
+
+    deadline_seconds: Seconds
+    late_seconds: Seconds
+
+
+class FinalizeSettings(ProviderSettings):
     results_bucket: str
     topic_arn: str
+    deadline_seconds: Seconds
+    sweep_after_seconds: Seconds
+
+
+class SweepSettings(FunctionSettings):
+    jobs_machine_arn: str
+    finalize_function: str
+    sweep_after_seconds: Seconds
 
 
 _Settings = TypeVar("_Settings", bound=FunctionSettings)

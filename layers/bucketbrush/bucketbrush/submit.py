@@ -15,6 +15,7 @@ from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain import layout, verdicts
 from bucketbrush.domain.errors import (
+    AgainRefused,
     ApiKeyMissing,
     BucketbrushError,
     ProviderBusy,
@@ -24,7 +25,8 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import JOB_ID, Job, ObjectVersion, Outcome, State, Verdict
+from bucketbrush.domain.jobs import JOB_ID, Invocation, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.life import State
 from bucketbrush.domain.pictures import describe, sniff
 from bucketbrush.domain.recipe import (
     MAX_DOCUMENT_BYTES,
@@ -36,27 +38,24 @@ from bucketbrush.domain.recipe import (
     request_body,
 )
 from bucketbrush.observability import logger
-from bucketbrush.settings import SubmitSettings
+from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
 _INPUT = "execution input"  # how messages name a caller's document
 _FREE = {"owner": "", "lease_until": 0}
 
 
 @dataclass(frozen=True)
-class Invocation:
-    """The Lambda invocation that does the work: its request id, and when it will be over (seconds since 1970)."""
-
-    id: str
-    lease_until: int
-
-
-@dataclass(frozen=True)
 class Order:
-    """What to do: a dropped object version, or a caller's job document; neither when the row knows already."""
+    """What to do: a dropped object version, or a caller's job document; neither when the row knows already.
+
+    A deliberate new attempt names the job whose attempt it is, and its number.
+    """
 
     job_id: str
     source: ObjectVersion | None = None
     document: Any = None
+    again_of: str | None = None
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -73,7 +72,8 @@ class Submit:
     def __call__(self, order: Order, invocation: Invocation) -> Job:
         """Bring the job as far as it can go now and return its row.
 
-        Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease.
+        Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease, and
+        AgainRefused when another job has the name of an attempt.
         """
         job = self._claim(order, invocation)
         try:
@@ -91,11 +91,21 @@ class Submit:
         lease = {"owner": invocation.id, "lease_until": invocation.lease_until}
         preset = layout.preset_name(order.source.key) if order.source else None
         new = Job(
-            job_id=order.job_id, state=State.ACCEPTED, created_at=now, source=order.source, preset=preset, **lease
+            job_id=order.job_id,
+            state=State.ACCEPTED,
+            created_at=now,
+            source=order.source,
+            preset=preset,
+            again_of=order.again_of,
+            attempt=order.attempt,
+            next_check=self._next_check(),
+            **lease,
         )
         found = self.ledger.create(new)
         if found is None:
             return new
+        if order.again_of != found.again_of and order.again_of:
+            raise AgainRefused(f"job {order.job_id}: found a job of that name that is no attempt at {order.again_of}.")
         if not found.state.before_task:
             return found
         found.demand_free(now)
@@ -108,6 +118,9 @@ class Submit:
             self.ledger.change(row, **_FREE)
 
     def _send(self, job: Job, order: Order) -> Job:
+        waited, limit = int(self.now()) - job.created_at, self.settings.max_queue_seconds
+        if waited >= limit:
+            return self._decide(job, verdicts.never_sent(waited, limit))
         try:
             recipe, references = self._prepare(job, order)
             links = [self.presigner.link(reference) for reference in references]
@@ -116,25 +129,39 @@ class Submit:
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem))
         body = request_body(recipe, links, job.job_id)
         job = self.ledger.change(
-            job,
-            state=State.SUBMITTING,
-            recipe=recipe,
-            references=references,
-            submitting_at=int(self.now()),
+            job, state=State.SUBMITTING, recipe=recipe, references=references, submitting_at=int(self.now())
         )
-        # From here to the stored task id nothing but the one POST happens: whatever breaks, the row says what may be.
+        return self._post(job, provider, body)
+
+    def _post(self, job: Job, provider: ToApis, body: dict[str, Any]) -> Job:
+        """The one POST. From here to the stored task id nothing else happens: whatever breaks, the row says so.
+
+        A request that was sent once before, whose answer was lost, stays looked up whatever becomes of this one.
+        """
+        unsent = State.SUBMITTING if job.resends else State.ACCEPTED
         try:
             task_id = provider.submit(body)
         except ProviderBusy as refusal:
             seconds = refusal.retry_after or self.settings.refused_wait_seconds
-            return self._hold(job, State.ACCEPTED, refusal, seconds)
+            return self._hold(job, unsent, refusal, seconds)
         except ProviderUnreachable as problem:
-            return self._hold(job, State.ACCEPTED, problem, self.settings.refused_wait_seconds)
+            return self._hold(job, unsent, problem, self.settings.refused_wait_seconds)
         except SubmitUnanswered as problem:
             return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
         except ProviderRefused as problem:
+            if job.resends:
+                return self._hold(job, unsent, problem, self.settings.lookup_wait_seconds)
             return self._decide(job, verdicts.explained(Outcome.FAILED, problem))
         return self._accept(job, task_id)
+
+    def _resend(self, job: Job) -> Job:
+        """UnknownPolicy ``resend-same-id``: once more, knowing that it may be paid twice."""
+        links = [self.presigner.link(reference) for reference in job.references]
+        provider = self.connect()
+        body = request_body(job.recipe or {}, links, job.job_id)
+        logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
+        job = self.ledger.change(job, resends=1, submitting_at=int(self.now()))
+        return self._post(job, provider, body)
 
     def _look_up(self, job: Job) -> Job:
         """A POST may have been written and its answer is not known: look for the task, never send again."""
@@ -142,13 +169,17 @@ class Submit:
         try:
             task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
+            if looked_for >= verdicts.LINK_SECONDS:
+                return self._decide(job, verdicts.unknown(job, f"It could not be looked up: {problem.message}"))
             return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
         if task:
             return self._accept(job, task.task_id)
         reason = f"The answer to the submit was lost and {looked_for} s later the provider knows no such task."
         if looked_for < self.settings.lookup_seconds:
             return self._hold(job, State.SUBMITTING, SubmitUnanswered(reason), self.settings.lookup_wait_seconds)
-        return self._decide(job, verdicts.unknown(job.job_id, reason))
+        if self.settings.unknown_policy is UnknownPolicy.RESEND and not job.resends:
+            return self._resend(job)
+        return self._decide(job, verdicts.unknown(job, reason))
 
     def _prepare(self, job: Job, order: Order) -> tuple[Recipe, tuple[ObjectVersion, ...]]:
         if job.recipe:
@@ -201,6 +232,7 @@ class Submit:
             plan=self.settings.poll_plan_seconds,
             submitted_at=int(self.now()),
             hold_seconds=None,
+            next_check=self._next_check(),
             **_FREE,
         )
 
@@ -208,9 +240,17 @@ class Submit:
         logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
         # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
         began = (job.submitting_at if state is State.SUBMITTING else None) or job.created_at
-        seconds = max(least_seconds, (int(self.now()) - began) // 10)
-        return self.ledger.change(job, state=state, hold_seconds=seconds, **_FREE)
+        now = int(self.now())
+        seconds = max(least_seconds, (now - began) // 10)
+        if state is State.ACCEPTED:
+            seconds = max(1, min(seconds, job.created_at + self.settings.max_queue_seconds - now))
+        return self.ledger.change(job, state=state, hold_seconds=seconds, next_check=self._next_check(seconds), **_FREE)
 
     def _decide(self, job: Job, verdict: Verdict) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
-        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, hold_seconds=None, **_FREE)
+        return self.ledger.change(
+            job, state=State.DECIDED, verdict=verdict, hold_seconds=None, next_check=self._next_check(), **_FREE
+        )
+
+    def _next_check(self, hold_seconds: int = 0) -> int:
+        return int(self.now()) + hold_seconds + self.settings.sweep_after_seconds

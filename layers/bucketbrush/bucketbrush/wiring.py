@@ -10,18 +10,29 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from bucketbrush.adapters.announcements import Announcements
+from bucketbrush.adapters.announcements import Announcements, Bus
 from bucketbrush.adapters.executions import Executions
+from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.domain.life import Actor
 from bucketbrush.finalize import Finalize
 from bucketbrush.intake import Intake
-from bucketbrush.settings import FinalizeSettings, FunctionSettings, SubmitSettings, read_settings
+from bucketbrush.settings import (
+    FinalizeSettings,
+    FunctionSettings,
+    ProviderSettings,
+    StatusSettings,
+    SubmitSettings,
+    SweepSettings,
+    read_settings,
+)
 from bucketbrush.status import Status
 from bucketbrush.submit import Submit
+from bucketbrush.sweep import Sweep
 
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
@@ -37,38 +48,62 @@ def build_intake() -> Intake:
     settings = read_settings(SubmitSettings, os.environ)
     submit = Submit(
         settings=settings,
-        ledger=_ledger(settings),
+        ledger=_ledger(settings, Actor.SUBMIT),
         inbox=Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket),
         presigner=Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client),
         connect=lambda: _provider(settings),
         now=time.time,
     )
-    return Intake(submit, Executions(boto3.client("stepfunctions", config=_CONFIG), settings.jobs_machine_arn))
+    return Intake(submit, _executions(settings.jobs_machine_arn))
 
 
 def build_status() -> Status:
-    settings = read_settings(FunctionSettings, os.environ)
-    return Status(ledger=_ledger(settings), connect=lambda: _provider(settings))
-
-
-def build_finalize() -> Finalize:
-    settings = read_settings(FinalizeSettings, os.environ)
-    sns, events = boto3.client("sns", config=_CONFIG), boto3.client("events", config=_CONFIG)
-    return Finalize(
+    settings = read_settings(StatusSettings, os.environ)
+    return Status(
         settings=settings,
-        ledger=_ledger(settings),
-        results=Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket),
-        announcements=Announcements(sns, settings.topic_arn, events),
+        ledger=_ledger(settings, Actor.STATUS),
+        bus=_bus(),
         connect=lambda: _provider(settings),
         now=time.time,
     )
 
 
-def _ledger(settings: FunctionSettings) -> Ledger:
-    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.jobs_table, settings.keep_days)
+def build_finalize() -> Finalize:
+    settings = read_settings(FinalizeSettings, os.environ)
+    return Finalize(
+        settings=settings,
+        ledger=_ledger(settings, Actor.FINALIZE),
+        results=Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket),
+        announcements=Announcements(boto3.client("sns", config=_CONFIG), settings.topic_arn, _bus()),
+        connect=lambda: _provider(settings),
+        now=time.time,
+    )
 
 
-def _provider(settings: FunctionSettings) -> ToApis:
+def build_sweep() -> Sweep:
+    settings = read_settings(SweepSettings, os.environ)
+    return Sweep(
+        settings=settings,
+        ledger=_ledger(settings, Actor.SWEEP),
+        executions=_executions(settings.jobs_machine_arn),
+        finalizer=Finalizer(boto3.client("lambda", config=_CONFIG), settings.finalize_function),
+        now=time.time,
+    )
+
+
+def _bus() -> Bus:
+    return Bus(boto3.client("events", config=_CONFIG))
+
+
+def _executions(machine_arn: str) -> Executions:
+    return Executions(boto3.client("stepfunctions", config=_CONFIG), machine_arn)
+
+
+def _ledger(settings: FunctionSettings, actor: Actor) -> Ledger:
+    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.jobs_table, settings.keep_days, actor)
+
+
+def _provider(settings: ProviderSettings) -> ToApis:
     key = read_api_key(settings.api_key_secret_arn)
     return ToApis(settings.api_base_url, key, settings.provider_timeout_seconds)
 

@@ -1,28 +1,49 @@
-"""Tells the world how a job ended: one SNS message and one event on the default bus with the same content."""
+"""Tells the world how a job ended: one SNS message and one event on the default bus with the same content.
+
+A job that takes long is an event only.
+"""
 
 from typing import TYPE_CHECKING
 
 from bucketbrush.domain.errors import ResultUntold
-from bucketbrush.domain.result import Announcement
+from bucketbrush.domain.result import Announcement, LateNotice
 
 if TYPE_CHECKING:
     from mypy_boto3_events.client import EventBridgeClient
     from mypy_boto3_sns.client import SNSClient
 
 EVENT_SOURCE = "bucketbrush"
+LATE = "Image Job Late"
 _SUBJECT_LENGTH = 99  # SNS API reference, "Publish": less than 100 characters
 
 
+class Bus:
+    """The default event bus."""
+
+    def __init__(self, client: "EventBridgeClient") -> None:
+        self._client = client
+
+    def put(self, kind: str, detail: str) -> None:
+        """Raises ResultUntold when EventBridge takes the request and refuses the event."""
+        answer = self._client.put_events(Entries=[{"Source": EVENT_SOURCE, "DetailType": kind, "Detail": detail}])
+        if answer["FailedEntryCount"]:
+            raise ResultUntold(f"event bus: {answer['Entries'][0].get('ErrorCode')}.")
+
+    def tell_late(self, notice: LateNotice) -> None:
+        """Say that a job takes long. Raises ResultUntold."""
+        self.put(LATE, notice.model_dump_json())
+
+
 class Announcements:
-    def __init__(self, sns: "SNSClient", topic_arn: str, events: "EventBridgeClient") -> None:
+    def __init__(self, sns: "SNSClient", topic_arn: str, bus: Bus) -> None:
         self._sns = sns
         self._topic_arn = topic_arn
-        self._events = events
+        self._bus = bus
 
     def tell(self, announcement: Announcement) -> None:
         """At least once, the same bytes every time. Attributes are for SNS filter policies.
 
-        Raises ResultUntold when EventBridge takes the request and refuses the event.
+        Raises ResultUntold when EventBridge refuses the event.
         """
         message = announcement.model_dump_json()
         attributes = {"outcome": announcement.outcome, "model": announcement.model, "preset": announcement.preset}
@@ -37,18 +58,7 @@ class Announcements:
                 if value
             },
         )
-        succeeded = announcement.outcome.succeeded
-        answer = self._events.put_events(
-            Entries=[
-                {
-                    "Source": EVENT_SOURCE,
-                    "DetailType": "Image Job Completed" if succeeded else "Image Job Failed",
-                    "Detail": message,
-                }
-            ]
-        )
-        if answer["FailedEntryCount"]:
-            raise ResultUntold(f"event bus: {answer['Entries'][0].get('ErrorCode')}.")
+        self._bus.put("Image Job Completed" if announcement.outcome.succeeded else "Image Job Failed", message)
 
 
 def _printable(text: str) -> str:

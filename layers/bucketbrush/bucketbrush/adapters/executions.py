@@ -13,7 +13,7 @@ class Executions:
         self._machine_arn = machine_arn
 
     def start(self, job_id: str) -> None:
-        """Start the job's execution; when it runs or has run, that is success too.
+        """Start the job's execution; when it runs or has run, that is success too: the sweep finds one that died.
 
         The input is the job id alone: Step Functions takes a repeated start for the same one only while the input is
         the same to the byte (API reference, "StartExecution").
@@ -24,3 +24,11 @@ class Executions:
             )
         except self._client.exceptions.ExecutionAlreadyExists:
             return
+
+    def status(self, job_id: str) -> str | None:
+        """The word for how the job's execution stands (API reference, "DescribeExecution"); None when it has none."""
+        arn = self._machine_arn.replace(":stateMachine:", ":execution:")
+        try:
+            return self._client.describe_execution(executionArn=f"{arn}:{job_id}")["status"]
+        except self._client.exceptions.ExecutionDoesNotExist:
+            return None

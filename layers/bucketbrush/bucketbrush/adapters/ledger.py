@@ -1,10 +1,12 @@
 """The jobs table: one row per job, written only under conditions.
 
 A row is a lease as well: ``owner`` and ``lease_until`` say which invocation works on the job, and every change demands
-that state, owner and lease are still the ones that the writer has seen. A write that finds its own work done was
-repeated by boto3 after a lost answer, and is no conflict.
+that state, owner and lease are still the ones that the writer has seen, that the table of a job's life has the step,
+and that what is written once is not there yet. A write that finds its own work done was repeated by boto3 after a lost
+answer, and is no conflict. Open jobs stand in a sparse index by ``next_check``.
 """
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -12,25 +14,33 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from bucketbrush.domain.errors import JobBusy
-from bucketbrush.domain.jobs import Job, State
+from bucketbrush.domain.jobs import Job
+from bucketbrush.domain.life import WRITE_ONCE, Actor, State, demand_once, demand_step
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 _SECONDS_PER_DAY = 86_400
 _SEEN = ("state", "owner", "lease_until")
+_OPEN_INDEX = "open-by-next-check"
+_OPEN = "yes"  # the index's partition key: only open jobs have it
 
 
 class Ledger:
-    """``keep_days`` is how long a row stays: ``expires_at`` (seconds since 1970) is the table's TTL attribute."""
+    """The ledger in the hands of one function.
 
-    def __init__(self, client: "DynamoDBClient", table: str, keep_days: int) -> None:
+    ``keep_days`` is how long a row stays: ``expires_at`` (seconds since 1970) is the table's TTL attribute.
+    """
+
+    def __init__(self, client: "DynamoDBClient", table: str, keep_days: int, actor: Actor) -> None:
         self._client = client
         self._table = table
         self._keep_days = keep_days
+        self._actor = actor
 
     def create(self, job: Job) -> Job | None:
         """Write a new row and return None, or return the row that already stands there."""
+        demand_step(None, job.state, self._actor)
         expires_at = job.created_at + self._keep_days * _SECONDS_PER_DAY
         try:
             self._client.put_item(
@@ -40,8 +50,7 @@ class Ledger:
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            if not _is_refused(error):
-                raise
+            self._demand_refused(error, job.job_id)
             found = _standing(error)
             return None if found == job else found
         return None
@@ -54,49 +63,96 @@ class Ledger:
     def change(self, job: Job, **changes: Any) -> Job:
         """Write ``changes`` (None removes a field) if nobody has touched the row since ``job`` was read.
 
-        Raises JobBusy when somebody has.
+        Raises JobBusy when somebody has, StepForbidden for a step that is not in the table of a job's life.
         """
         changed = job.model_copy(update=changes)
-        seen = {name: value for name, value in _row(job).items() if name in _SEEN}
+        demand_step(job.state, changed.state, self._actor)
+        before, after = _row(job), _row(changed)
+        demand_once(before, after)
+        same = {name for name in WRITE_ONCE if before.get(name) == after.get(name)}
+        names = {*changes, "open"} - same
         try:
-            self._update(job.job_id, {name: _row(changed).get(name) for name in changes}, seen)
+            self._update(
+                job.job_id,
+                {name: after.get(name) for name in sorted(names)},
+                {name: before[name] for name in _SEEN},
+                absent=sorted(names.intersection(WRITE_ONCE)),
+            )
         except ClientError as error:
-            if not _is_refused(error):
-                raise
+            self._demand_refused(error, job.job_id)
             if _standing(error) != changed:
                 raise JobBusy(f"job {job.job_id}: another invocation has changed it meanwhile.") from None
         return changed
 
-    def note(self, job_id: str, **facts: Any) -> None:
-        """Write facts about a waiting job that no rule depends on; a job that has moved on is left alone."""
-        try:
-            self._update(job_id, facts, {"state": State.WAITING.value})
-        except ClientError as error:
-            if not _is_refused(error):
-                raise
+    def note(self, job_id: str, **facts: Any) -> Job | None:
+        """Write what was seen of a waiting job, and return its row; None when it waits no more, and nothing is written.
 
-    def _update(self, job_id: str, values: dict[str, Any], condition: dict[str, Any]) -> None:
+        It does not ask for a lease: no step depends on these facts.
+        """
+        demand_step(State.WAITING, State.WAITING, self._actor)
+        try:
+            return _to_job(self._update(job_id, facts, {"state": State.WAITING.value}))
+        except ClientError as error:
+            self._demand_refused(error, job_id)
+            return None
+
+    def due(self, now: int, most: int) -> list[str]:
+        """The ids of at most ``most`` open jobs whose ``next_check`` has come, the oldest first.
+
+        The index is a little behind the table.
+        """
+        answer = self._client.query(
+            TableName=self._table,
+            IndexName=_OPEN_INDEX,
+            KeyConditionExpression="#open = :open AND next_check <= :now",
+            ExpressionAttributeNames={"#open": "open"},
+            ExpressionAttributeValues={":open": {"S": _OPEN}, ":now": {"N": str(now)}},
+            Limit=most,
+        )
+        return [item["job_id"]["S"] for item in answer["Items"]]
+
+    def postpone(self, job: Job, next_check: int) -> bool:
+        """Say when the sweep looks again; False when the job has ended, or another sweep was here first."""
+        try:
+            self._update(job.job_id, {"next_check": next_check}, {"next_check": job.next_check, "open": _OPEN})
+        except ClientError as error:
+            self._demand_refused(error, job.job_id)
+            return False
+        return True
+
+    def _update(
+        self, job_id: str, values: dict[str, Any], condition: dict[str, Any], absent: Iterable[str] = ()
+    ) -> dict[str, Any]:
         sets = [f"#{name} = :{name}" for name, value in values.items() if value is not None]
         removes = [f"#{name}" for name, value in values.items() if value is None]
         clauses = [f"{verb} {', '.join(parts)}" for verb, parts in (("SET", sets), ("REMOVE", removes)) if parts]
+        conditions = [f"#{name} = :seen_{name}" for name in condition]
+        conditions += [f"attribute_not_exists(#{name})" for name in absent]
         given = {f":{name}": value for name, value in values.items() if value is not None}
-        self._client.update_item(
+        answer = self._client.update_item(
             TableName=self._table,
             Key={"job_id": {"S": job_id}},
             UpdateExpression=" ".join(clauses),
-            ConditionExpression=" AND ".join(f"#{name} = :seen_{name}" for name in condition),
+            ConditionExpression=" AND ".join(conditions),
             ExpressionAttributeNames={f"#{name}": name for name in (*values, *condition)},
             ExpressionAttributeValues=_to_item(given | {f":seen_{name}": value for name, value in condition.items()}),
+            ReturnValues="ALL_NEW",
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
         )
+        return answer["Attributes"]
+
+    def _demand_refused(self, error: ClientError, job_id: str) -> None:
+        """Raises everything but the refusal of a condition; a conflict of transactions as JobBusy."""
+        code = error.response["Error"]["Code"]
+        if code == "TransactionConflictException":
+            raise JobBusy(f"job {job_id}: a transaction holds its row at this moment.") from None
+        if code != "ConditionalCheckFailedException":
+            raise error
 
 
 def _row(job: Job) -> dict[str, Any]:
-    return job.model_dump(mode="json", exclude_none=True)
-
-
-def _is_refused(error: ClientError) -> bool:
-    return error.response["Error"]["Code"] == "ConditionalCheckFailedException"
+    row = job.model_dump(mode="json", exclude_none=True)
+    return row if job.next_check is None else {**row, "open": _OPEN}
 
 
 def _standing(error: ClientError) -> Job | None:

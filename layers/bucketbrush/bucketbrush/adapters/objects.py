@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -82,18 +82,40 @@ class Objects:
             raise
         return True
 
+    def keys(self, prefix: str) -> frozenset[str]:
+        """The keys that begin with ``prefix``, at most 1,000."""
+        answer = self._client.list_objects_v2(Bucket=self._bucket, Prefix=prefix)
+        return frozenset(item["Key"] for item in answer.get("Contents", []))
+
+    def picture(self, key: str) -> Picture:
+        """A picture that is stored already; it is read through once for its hash, with bounded memory."""
+        answer = self._client.get_object(Bucket=self._bucket, Key=key)
+        sha256, received = hashlib.sha256(), 0
+        # Entered itself, it would give the bare response, which does not notice that bytes are missing.
+        with closing(answer["Body"]) as body:
+            for chunk in body.iter_chunks(PART_BYTES):
+                sha256.update(chunk)
+                received += len(chunk)
+        kind = PictureFormat(key.rpartition(".")[2])
+        return Picture(key=key, bytes=received, format=kind, sha256=sha256.hexdigest())
+
     def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> Picture:
         """Stream one picture to ``stem`` + its format's suffix, never over an existing object.
 
         Holds one part of 5 MiB, gathered or on its way. ``announced`` is the length in bytes that the sender promised,
-        if it did. Raises PictureUnreadable (no picture, too large) and ResultUnstored (incomplete, so that it is
-        fetched again); after either, or any other error, nothing is left behind.
+        if it did. One that is there already is what is returned. Raises PictureUnreadable (too large) and
+        ResultUnstored (incomplete, no picture, refused by S3: to be fetched again); after either, or any other error,
+        nothing is left behind.
         """
         upload = _Upload(self._client, self._bucket, stem, announced)
         try:
             for chunk in chunks:
                 upload.add(chunk)
-            return upload.finish()
+            picture, is_new = upload.finish()
+            return picture if is_new else self.picture(picture.key)
+        except (ClientError, BotoCoreError) as error:
+            upload.abort()
+            raise ResultUnstored(f"s3://{self._bucket}/{stem}: {_reason(error)}.") from None
         except BaseException:
             upload.abort()
             raise
@@ -117,7 +139,7 @@ class _Upload:
 
     def add(self, chunk: bytes) -> None:
         self._received += len(chunk)
-        if self._received > MAX_PICTURE_BYTES:
+        if max(self._received, self._announced or 0) > MAX_PICTURE_BYTES:
             raise PictureUnreadable(f"result: found more than {MAX_PICTURE_BYTES:,} bytes; allowed: at most that many.")
         self._hash.update(chunk)
         self._tail = (self._tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
@@ -131,21 +153,25 @@ class _Upload:
             if len(self._buffer) >= HEAD_BYTES:
                 self._recognise()
 
-    def finish(self) -> Picture:
+    def finish(self) -> tuple[Picture, bool]:
+        """The picture, and whether it is stored by this upload: another may have been first."""
         if not self._received:
             raise ResultUnstored("result: found no bytes.")
         if self._announced is not None and self._received != self._announced:
             raise ResultUnstored(f"result: found {self._received:,} of {self._announced:,} announced bytes.")
         kind = self._recognise()
-        if self._announced is None and not is_whole(kind, self._tail):
+        # Also when the length is the announced one: the sender may have announced what it had.
+        if not is_whole(kind, self._tail):
             raise ResultUnstored(f"result: found {self._received:,} bytes without the end of a {kind.name} picture.")
+        is_new = True
         try:
             self._complete()
         except ClientError as error:
             if not _is_taken(error):
                 raise
-            self._check_taken()
-        return Picture(key=self._key, bytes=self._received, format=kind, sha256=self._hash.hexdigest())
+            self.abort()
+            is_new = False
+        return Picture(key=self._key, bytes=self._received, format=kind, sha256=self._hash.hexdigest()), is_new
 
     def abort(self) -> None:
         """Also a refused completion leaves the upload open, and S3 bills open parts."""
@@ -163,7 +189,8 @@ class _Upload:
             head = bytes(self._buffer[:HEAD_BYTES])
             self._format = sniff(head)
             if self._format is None:
-                raise PictureUnreadable(f"result: found {describe(head)}; allowed: PNG or JPEG.")
+                # Not for good: the edge was seen to answer a good link with a page for a while.
+                raise ResultUnstored(f"result: found {describe(head)}; allowed: PNG or JPEG.")
         return self._format
 
     def _send_part(self) -> None:
@@ -201,14 +228,6 @@ class _Upload:
             IfNoneMatch="*",
         )
 
-    def _check_taken(self) -> None:
-        """An earlier try of the same finalize has stored this picture; anything else under its key is a fault."""
-        self.abort()
-        stored = self._client.head_object(Bucket=self._bucket, Key=self._key)["ContentLength"]
-        if stored != self._received:
-            uri = f"s3://{self._bucket}/{self._key}"
-            raise ResultUnstored(f"{uri}: found another object of {stored:,} bytes; nothing is overwritten.")
-
 
 def _code(error: ClientError) -> str:
     return error.response["Error"]["Code"]
@@ -216,3 +235,7 @@ def _code(error: ClientError) -> str:
 
 def _is_taken(error: ClientError) -> bool:
     return _code(error) == "PreconditionFailed"
+
+
+def _reason(error: Exception) -> str:
+    return _code(error) if isinstance(error, ClientError) else type(error).__name__

@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -250,6 +251,18 @@ def _whole(value: Any) -> int | None:
 
 
 def _retry_after(answer: httpx.Response) -> int | None:
-    """``Retry-After`` in whole seconds, 1 to 3,600 (async rate limits page). A date is left to the caller's default."""
+    """``Retry-After`` in whole seconds, 1 to 3,600 (async rate limits page), also when it is a date (RFC 9110, 10.2.3).
+
+    A date counts from the answer's own, so that clocks need not agree; without that one it is as if there were none.
+    """
     value = answer.headers.get("Retry-After", "")
-    return min(max(int(value), 1), _LONGEST_WAIT) if re.fullmatch(r"\d{1,9}", value) else None
+    if re.fullmatch(r"\d{1,9}", value):
+        seconds = int(value)
+    else:
+        try:
+            seconds = round(
+                (parsedate_to_datetime(value) - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
+            )
+        except (KeyError, ValueError, TypeError, OverflowError):
+            return None
+    return min(max(seconds, 1), _LONGEST_WAIT)

@@ -11,6 +11,8 @@ holds a key, a signed URL or a prompt.
     |-- RecipeInvalid         a preset, job document or dropped file breaks a rule
     |-- ApiKeyMissing         the secret holds no usable key
     |-- JobBusy               another invocation holds the job's lease
+    |-- StepForbidden         a step that is not in the table of a job's life
+    |-- AgainRefused          a job that may not run again like this
     |-- ProviderUnreachable   the request was never written
     |-- ProviderBusy          refused for now (429, 503 rate limit)
     |-- ProviderRefused       refused for good
@@ -19,13 +21,14 @@ holds a key, a signed URL or a prompt.
     |-- TaskUnfinished        finalize was called before the task ended
     |-- PictureUnreadable     what a result link gives is not a whole picture
     |-- ResultUnstored        pictures were made and paid, and are not all stored yet
-    `-- ResultUntold          the outcome is stored, and nobody was told yet
+    |-- ResultUntold          the outcome is stored, and nobody was told yet
+    `-- SweepIncomplete       the sweep could not look after some jobs
 """
 
 from enum import StrEnum
 from typing import ClassVar
 
-AGAIN = "drop the file again, or start an execution of a new name"
+AGAIN = 'drop the file again or run the job again (README, "Run a job again")'
 
 
 class Money(StrEnum):
@@ -75,6 +78,14 @@ class JobBusy(BucketbrushError):
     advice = "It is tried again when that invocation's lease is over."
 
 
+class StepForbidden(BucketbrushError):
+    advice = "This is a fault of Bucketbrush: nothing was written; please report it with the function's log."
+
+
+class AgainRefused(BucketbrushError):
+    advice = 'Nothing was sent and nothing was paid: README, "Run a job again", says what such a message holds.'
+
+
 class ProviderUnreachable(BucketbrushError):
     retryable = True
     advice = "Nothing was sent: check ApiBaseUrl and the provider's state; the job tries again by itself."
@@ -109,7 +120,7 @@ class TaskUnreadable(BucketbrushError):
 class TaskUnfinished(BucketbrushError):
     retryable = True
     money = Money.MOVED
-    advice = "Redrive the execution when the provider has finished the task: nothing is paid again."
+    advice = "It is looked at again by itself until its deadline; nothing is paid again."
 
 
 class PictureUnreadable(BucketbrushError):
@@ -120,10 +131,15 @@ class PictureUnreadable(BucketbrushError):
 class ResultUnstored(BucketbrushError):
     retryable = True
     money = Money.MOVED
-    advice = "Redrive the execution while the provider's links live (24 hours): it stores them without paying again."
+    advice = "It is tried again by itself while the provider's links live (24 hours); nothing is paid again."
 
 
 class ResultUntold(BucketbrushError):
     retryable = True
     money = Money.MOVED
-    advice = "The outcome stands in result.json; redrive the execution to announce it."
+    advice = "The outcome stands in result.json; it is announced again by itself."
+
+
+class SweepIncomplete(BucketbrushError):
+    retryable = True
+    advice = "The next sweep looks after them again; the sweep's log says why it could not."

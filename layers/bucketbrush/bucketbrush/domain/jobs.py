@@ -1,4 +1,4 @@
-"""What a job is: its identity, its states and its outcomes."""
+"""What a job is: its identity, its row in the ledger and its outcomes."""
 
 import hashlib
 import re
@@ -8,11 +8,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from bucketbrush.domain.errors import JobBusy
+from bucketbrush.domain.errors import JobBusy, Money
+from bucketbrush.domain.life import State
 
 JOB_ID = re.compile(r"[a-z0-9-]{1,64}")
-_SLUG_LENGTH = 43
+_SLUG_LENGTH = 38  # leaves room for the number of an attempt
 _HASH_LENGTH = 20
+_CLOCK_SECONDS = 5
 
 
 class Frozen(BaseModel):
@@ -36,21 +38,6 @@ class ObjectVersion(Frozen):
         return f"s3://{self.bucket}/{self.key}"
 
 
-class State(StrEnum):
-    """Where a job stands in the ledger."""
-
-    ACCEPTED = "accepted"  # known to us, nothing sent
-    SUBMITTING = "submitting"  # the one POST may have been written: it is never sent again
-    WAITING = "waiting"  # the provider's task id is known: from here on only GETs
-    DECIDED = "decided"  # it ended before there was a task; the outcome is still to be told
-    ENDED = "ended"  # result.json is written and announced
-
-    @property
-    def before_task(self) -> bool:
-        """Whether no task is known and no end decided, so that a submit may still work on the job."""
-        return self in (State.ACCEPTED, State.SUBMITTING)
-
-
 class Outcome(StrEnum):
     """How a job ended; exactly one per job."""
 
@@ -59,6 +46,9 @@ class Outcome(StrEnum):
     FAILED = "failed"  # the provider says so; it refunds
     REJECTED = "rejected"  # never sent
     UNKNOWN = "unknown"  # may have been paid, found by nobody
+    EXPIRED = "expired"  # a deadline passed: to be sent, or to be made
+    CANCELLED = "cancelled"  # its execution was stopped
+    LOST = "lost"  # paid and made, and could not be stored while its links lived
 
     @property
     def succeeded(self) -> bool:
@@ -66,16 +56,31 @@ class Outcome(StrEnum):
 
 
 class Verdict(Frozen):
-    """An outcome and the sentence that explains it to the user."""
+    """An outcome, whether a paid task exists because of the job, and the sentences that explain both to the user."""
 
     outcome: Outcome
+    money: Money
     message: str
+
+
+class Invocation(Frozen):
+    """The Lambda invocation that does the work: its request id, and when it is over (seconds since 1970)."""
+
+    id: str
+    ends_at: int
+
+    @property
+    def lease_until(self) -> int:
+        """A little later than its end, because clocks differ."""
+        return self.ends_at + _CLOCK_SECONDS
 
 
 class Job(Frozen):
     """A row of the ledger. Times are whole seconds since 1970.
 
-    ``recipe`` and ``references`` are fixed by the first intent to submit; ``task_id`` is written once.
+    ``recipe``, and ``references`` with it, is fixed by the first intent to submit. ``next_check`` is when
+    the sweep looks after the job; an ended one has none. ``attempt`` counts the deliberate new attempts of the job
+    ``again_of``.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -89,22 +94,38 @@ class Job(Frozen):
     references: tuple[ObjectVersion, ...] = ()
     owner: str = ""
     lease_until: int = 0
+    next_check: int | None = None
+    again_of: str | None = None
+    attempt: int = 1
+    resends: int = 0
     submitting_at: int | None = None
     hold_seconds: int | None = None
     task_id: str | None = None
     submitted_at: int | None = None
-    plan: tuple[int, ...] = ()
+    plan: tuple[int, ...] = (60,)  # never empty: the workflow walks it
     polls: int = 0
     provider_status: str | None = None
     progress: int | None = None
+    late_at: int | None = None
+    made_at: int | None = None
     verdict: Verdict | None = None
     ended_at: int | None = None
+
+    @property
+    def asked(self) -> int:
+        """How many pictures the recipe asks for."""
+        return int((self.recipe or {}).get("n", 1))
 
     def demand_free(self, now: int) -> None:
         """Raises JobBusy while another invocation's lease is alive."""
         if self.lease_until > now:
             left = self.lease_until - now
             raise JobBusy(f"job {self.job_id}: another invocation works on it for {left} s more.")
+
+
+def attempt_job_id(job: Job) -> str:
+    """The id of the next deliberate attempt at what this job was to do: a job of its own, so nothing is overwritten."""
+    return f"{job.again_of or job.job_id}-{job.attempt + 1}"
 
 
 def slug(name: str) -> str:

@@ -1,7 +1,10 @@
 """Where things lie in the two buckets: what a key in the inbox means, and where results go."""
 
+import re
 from pathlib import PurePosixPath
 from urllib.parse import quote
+
+from bucketbrush.domain.pictures import PictureFormat
 
 INBOX_PREFIX = "inbox/"
 PRESETS_PREFIX = "presets/"
@@ -44,3 +47,9 @@ def result_key(job_id: str, name: str) -> str:
     """The key of one of a job's results. A caller's odd execution name cannot leave its folder."""
     folder = quote(job_id, safe="")
     return f"{RESULTS_PREFIX}{folder if folder.strip('.') else '_' + folder}/{name}"
+
+
+def picture_number(job_id: str, key: str) -> int | None:
+    """Which of the job's pictures a key of the results bucket is, or None."""
+    number, dot, suffix = key.removeprefix(result_key(job_id, "")).partition(".")
+    return int(number) if dot and re.fullmatch("[1-9][0-9]*", number) and suffix in set(PictureFormat) else None

@@ -6,6 +6,9 @@ that telling twice tells the same.
 
 from typing import Any
 
+from pydantic import ConfigDict
+
+from bucketbrush.domain.errors import Money
 from bucketbrush.domain.jobs import Frozen, Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.pictures import PictureFormat
 
@@ -24,9 +27,15 @@ class Picture(Frozen):
 class Result(Frozen):
     """How a job ended. Times are whole seconds since 1970. It holds the recipe, prompt included, and no links."""
 
+    # One that a newer version has written is told all the same.
+    model_config = ConfigDict(extra="ignore")
+
     schema_version: int = SCHEMA_VERSION
     job_id: str
+    attempt: int
+    again_of: str | None
     outcome: Outcome
+    money: Money
     message: str
     preset: str | None
     source: ObjectVersion | None
@@ -54,12 +63,24 @@ class Announcement(Frozen):
     id: str
     job_id: str
     outcome: Outcome
+    money: Money
     message: str
     preset: str | None
     model: str | None
     source: ObjectVersion | None
     result: StoredObject
     pictures: tuple[StoredObject, ...]
+
+
+class LateNotice(Frozen):
+    """The detail of the event that a job takes long; it goes on. ``submitted_at`` is in seconds since 1970."""
+
+    schema_version: int = SCHEMA_VERSION
+    job_id: str
+    task_id: str | None
+    preset: str | None
+    submitted_at: int | None
+    message: str
 
 
 def make_result(
@@ -72,7 +93,10 @@ def make_result(
     """``task_times`` are the provider's ``created_at`` and ``completed_at``."""
     return Result(
         job_id=job.job_id,
+        attempt=job.attempt,
+        again_of=job.again_of,
         outcome=verdict.outcome,
+        money=verdict.money,
         message=verdict.message,
         preset=job.preset,
         source=job.source,
@@ -89,12 +113,17 @@ def make_result(
     )
 
 
+def verdict_of(result: Result) -> Verdict:
+    return Verdict(outcome=result.outcome, money=result.money, message=result.message)
+
+
 def announce(result: Result, bucket: str, key: str) -> Announcement:
     """The announcement of a result that is stored at ``key``: one id per job, whatever is told twice."""
     return Announcement(
         id=result.job_id,
         job_id=result.job_id,
         outcome=result.outcome,
+        money=result.money,
         message=result.message,
         preset=result.preset,
         model=(result.recipe or {}).get("model"),

@@ -1,44 +1,91 @@
 """Which outcome a job has, and the sentences that tell the user what happened, whether money moved and what to do."""
 
-from bucketbrush.domain.errors import AGAIN, BucketbrushError
-from bucketbrush.domain.jobs import Job, Outcome, State, Verdict
+from collections.abc import Sequence
+
+from bucketbrush.domain.errors import AGAIN, BucketbrushError, Money
+from bucketbrush.domain.jobs import Job, Outcome, Verdict
+from bucketbrush.domain.life import State
+
+# What Step Functions calls an execution that was stopped (API reference, "DescribeExecution").
+STOPPED = "ABORTED"
+LINK_SECONDS = 86_400  # how long result links live (ToAPIs, image task status page)
+_FREE_AGAIN = f"Nothing was paid: {AGAIN}."
+_NOT_SENT = "Nothing was sent and nothing was paid"
 
 
 def explained(outcome: Outcome, problem: BucketbrushError) -> Verdict:
-    """An outcome that an error is the whole reason of."""
-    return Verdict(outcome=outcome, message=str(problem))
+    """An outcome before there was a task that an error is the whole reason of."""
+    return Verdict(outcome=outcome, money=Money.NOT_MOVED, message=str(problem))
 
 
 def failed(error: str) -> Verdict:
     """The task ended as failed (ToAPIs, image task status page: failed tasks are refunded)."""
-    return Verdict(
-        outcome=Outcome.FAILED,
-        message=f"The provider ended the task as failed: {error} It refunds failed tasks: to pay only for what is made "
-        f"then, {AGAIN}.",
-    )
+    message = f"The provider ended the task as failed: {error} It refunds failed tasks. {_FREE_AGAIN}"
+    return Verdict(outcome=Outcome.FAILED, money=Money.NOT_MOVED, message=message)
 
 
-def unknown(job_id: str, reason: str) -> Verdict:
-    return Verdict(
-        outcome=Outcome.UNKNOWN,
-        message=f"{reason} The task may have been paid and is never sent again by itself: look for client_business_id "
-        f"{job_id} in the provider's task list, and only if it is not there {AGAIN}.",
+def unknown(job: Job, reason: str) -> Verdict:
+    message = (
+        f"{reason} The task may have been paid and is never sent again by itself: look for client_business_id "
+        f"{job.job_id} in the provider's console, and only if it is not there {AGAIN}."
     )
+    return Verdict(outcome=Outcome.UNKNOWN, money=Money.UNKNOWN, message=message)
+
+
+def never_sent(waited: int, limit: int) -> Verdict:
+    """The job waited ``waited`` seconds to be sent; ``limit`` is MaxQueueSeconds."""
+    message = f"It could not be sent for {waited:,} s; MaxQueueSeconds allows {limit:,}. {_NOT_SENT}: {AGAIN}."
+    return Verdict(outcome=Outcome.EXPIRED, money=Money.NOT_MOVED, message=message)
 
 
 def without_task(job: Job, fault: str | None) -> Verdict:
-    """The workflow gave up before there was a task: nothing was sent, or nobody knows."""
-    reason = f"The submit function ended with {fault or 'no answer'}."
+    """The workflow ended before there was a task: nothing was sent, or nobody knows."""
+    stopped = fault == STOPPED
+    reason = "Its execution was stopped." if stopped else f"Its execution got no task ({fault or 'no reason known'})."
     if job.state is State.SUBMITTING:
-        return unknown(job.job_id, reason)
-    message = f"{reason} Nothing was sent and nothing was paid: its log says why; when it is mended, {AGAIN}."
-    return Verdict(outcome=Outcome.REJECTED, message=message)
+        verdict = unknown(job, f"{reason} Its request may have been sent, and no such task was found.")
+        return verdict.model_copy(update={"outcome": Outcome.CANCELLED}) if stopped else verdict
+    outcome, why = (Outcome.CANCELLED, "") if stopped else (Outcome.REJECTED, "the submit function's log says why; ")
+    return Verdict(outcome=outcome, money=Money.NOT_MOVED, message=f"{reason} {_NOT_SENT}: {why}{AGAIN}.")
 
 
-def stored(job: Job, count: int, problems: list[str]) -> Verdict:
-    """``count`` pictures are stored; ``problems`` says why others could not be."""
-    asked = int((job.recipe or {}).get("n", 1))
-    if count >= asked and not problems:
-        return Verdict(outcome=Outcome.COMPLETED, message=f"Stored {count} of {asked} pictures.")
-    missing = "; ".join(problems) or "the provider delivered no more."
-    return Verdict(outcome=Outcome.PARTIAL, message=f"Stored {count} of {asked} pictures: {missing} The task is paid.")
+def expired(job: Job, seen: str, limit: int) -> Verdict:
+    """Not even the last look, ``limit`` seconds after the task was accepted, saw its end: ``seen`` is what it saw."""
+    message = (
+        f"No end was seen {limit:,} s after the task was accepted: {seen} {_left_behind(job)} Before you run the job "
+        "again, which pays again, look there."
+    )
+    return Verdict(outcome=Outcome.EXPIRED, money=Money.MOVED, message=message)
+
+
+def cancelled(job: Job, seen: str) -> Verdict:
+    """The execution was stopped while the task was under way; ``seen`` is what the last look found."""
+    message = f"Its execution was stopped; the last look saw no end: {seen} {_left_behind(job)}"
+    return Verdict(outcome=Outcome.CANCELLED, money=Money.MOVED, message=message)
+
+
+def cancelled_free(error: str) -> Verdict:
+    """The execution was stopped, and the task had failed."""
+    message = f"Its execution was stopped; the task had failed: {error} It refunds failed tasks. {_FREE_AGAIN}"
+    return Verdict(outcome=Outcome.CANCELLED, money=Money.NOT_MOVED, message=message)
+
+
+def stored(job: Job, count: int, problems: Sequence[str], *, stopped: bool = False) -> Verdict:
+    """The end of a task that is made: ``count`` pictures are stored, ``problems`` says why others never will be."""
+    missing = " ".join(problems) or ("" if count >= job.asked else "The provider delivered no more.")
+    parts = [f"Stored {count} of {job.asked} pictures.", missing]
+    outcome = Outcome.COMPLETED if not missing else Outcome.PARTIAL if count else Outcome.LOST
+    if stopped:
+        outcome, parts = Outcome.CANCELLED, ["Its execution was stopped when the pictures were made.", *parts]
+    if outcome is not Outcome.COMPLETED:
+        parts.append(f"The task {job.task_id} is paid.")
+    if missing:
+        parts.append("To run the job again pays again; the provider's support may still have the pictures.")
+    return Verdict(outcome=outcome, money=Money.MOVED, message=" ".join(filter(None, parts)))
+
+
+def _left_behind(job: Job) -> str:
+    return (
+        f"The task {job.task_id} goes on at the provider, which offers no way to cancel it: it is paid when it "
+        f"completes, and its pictures can be fetched there for {LINK_SECONDS // 3600} hours."
+    )

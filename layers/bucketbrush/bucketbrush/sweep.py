@@ -1,0 +1,81 @@
+"""Sweep: look after every job that stands open, and have those ended that nobody works on any more.
+
+It is fed by a schedule, which is enough, and by status changes of executions, which make it faster.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bucketbrush.adapters.executions import Executions
+from bucketbrush.adapters.finalizer import Finalizer
+from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.domain import deadlines
+from bucketbrush.domain.errors import SweepIncomplete
+from bucketbrush.domain.jobs import Job
+from bucketbrush.domain.life import State
+from bucketbrush.domain.redact import redact
+from bucketbrush.observability import gauge, logger
+from bucketbrush.settings import SweepSettings
+
+_RUNNING = "RUNNING"
+_MOST_JOBS = 500
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The use case. ``now`` is in seconds since 1970."""
+
+    settings: SweepSettings
+    ledger: Ledger
+    executions: Executions
+    finalizer: Finalizer
+    now: Callable[[], float]
+
+    def __call__(self) -> None:
+        """Look after the jobs whose time has come, the oldest first, and emit how many of them stand badly.
+
+        Raises SweepIncomplete when it could not look after some; the others are looked after.
+        """
+        now = int(self.now())
+        overdue, unstored, failures = 0, 0, []
+        for job_id in self.ledger.due(now, _MOST_JOBS):
+            try:
+                job = self.ledger.get(job_id)
+                if job is None or job.next_check is None or job.next_check > now:
+                    continue
+                unstored += job.state is State.UNSTORED
+                overdue += self._look_after(job)
+            except Exception as problem:  # noqa: BLE001 - one job must not keep the sweep from the others
+                logger.error("a job could not be looked after", job_id=job_id, reason=redact(repr(problem)))
+                failures.append(type(problem).__name__)
+        gauge("JobsOverdue", overdue)
+        gauge("JobsUnstored", unstored)
+        if failures:
+            raise SweepIncomplete(f"sweep: could not look after {len(failures)} of the open jobs ({failures[0]}).")
+
+    def execution_ended(self, job_id: str) -> None:
+        """See to it that the job has ended as well; most have, because their execution ended with them."""
+        job = self.ledger.get(job_id)
+        if job is None:
+            # A caller's execution that died before its document was read; one that was redriven since goes on.
+            status = self.executions.status(job_id)
+            if status != _RUNNING:
+                self.finalizer.start(job_id, status)
+        elif job.state is not State.ENDED:
+            self._look_after(job)
+
+    def _look_after(self, job: Job) -> bool:
+        """Whether nobody worked on the job any more, so that this had to be mended."""
+        now, status = int(self.now()), self.executions.status(job.job_id)
+        if status == _RUNNING:
+            self.ledger.postpone(job, deadlines.next_check(job, now, self.settings.sweep_after_seconds))
+            return False
+        # Also a claim: of two sweeps one goes on.
+        if not self.ledger.postpone(job, now + self.settings.sweep_after_seconds):
+            return False
+        logger.warning("nobody works on the job", job_id=job.job_id, state=job.state.value, execution=status)
+        if status is None and job.source:
+            self.executions.start(job.job_id)
+        else:
+            self.finalizer.start(job.job_id, status or "no execution")
+        return True

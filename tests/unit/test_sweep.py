@@ -1,0 +1,247 @@
+"""Whoever stops working on a job, it ends all the same."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bucketbrush.adapters.toapis import TaskState
+from bucketbrush.domain.errors import Money, SweepIncomplete
+from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.life import State
+from tests.unit.fakes import PNG, SWEEP_AFTER_SECONDS, emitted, task
+
+if TYPE_CHECKING:
+    import io
+
+    from tests.unit.fakes import World
+
+NOW = 1000
+SOURCE = ObjectVersion(bucket="inbox-bucket", key="inbox/cat.png", version_id="0", size=9)
+ENDS = ["FAILED", "TIMED_OUT", "ABORTED", "SUCCEEDED"]
+OPEN = [state for state in State if state is not State.ENDED]
+
+
+def stands(world: World, execution: Any = None, job_id: str = "cat-1", **changes: Any) -> Job:
+    """A job that is due, and how its execution stands."""
+    facts: dict[str, Any] = {"state": State.WAITING, "created_at": NOW, "task_id": "tsk_1", "next_check": NOW}
+    job = Job(job_id=job_id, **{**facts, **changes})
+    world.ledger.put(job)
+    world.executions.statuses[job_id] = execution
+    return job
+
+
+def check_of(world: World, job_id: str = "cat-1") -> int | None:
+    return world.ledger.rows[job_id].next_check
+
+
+def gauges(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
+    """The values of each gauge."""
+    out = capsys.readouterr().out
+    return {name: [line[name][0] for line in emitted(out, name)] for name in ("JobsOverdue", "JobsUnstored")}
+
+
+def test_a_running_job_is_left_alone_ever_longer(world: World) -> None:
+    stands(world, "RUNNING")
+    waits = []
+    for _ in range(5):
+        world.time = float(check_of(world) or 0)
+        world.sweep()
+        waits.append(int((check_of(world) or 0) - world.time))
+    assert waits == [900, 900, 1800, 3600, 7200]
+    assert (world.executions.started, world.finalizer.started) == ([], [])
+
+
+def test_pictures_at_stake_are_looked_after_at_the_same_pace(world: World) -> None:
+    stands(world, "RUNNING", state=State.UNSTORED, made_at=NOW)
+    for _ in range(5):
+        world.time = float(check_of(world) or 0)
+        world.sweep()
+        assert check_of(world) == world.time + SWEEP_AFTER_SECONDS
+
+
+def test_only_jobs_whose_time_has_come_are_asked_for_the_oldest_first(world: World) -> None:
+    for job_id, next_check in {"new": NOW + 1, "younger": NOW, "older": NOW - 1, "ended": None}.items():
+        stands(world, "RUNNING", job_id, next_check=next_check)
+    world.sweep()
+    assert world.executions.asked == ["older", "younger"]
+    assert check_of(world, "new") == NOW + 1
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_a_drop_whose_execution_was_never_started_gets_it(world: World, state: State) -> None:
+    stands(world, None, state=state, source=SOURCE)
+    world.sweep()
+    assert (world.executions.started, world.finalizer.started) == (["cat-1"], [])
+    assert check_of(world) == NOW + SWEEP_AFTER_SECONDS
+
+
+@pytest.mark.parametrize("state", OPEN)
+def test_without_a_file_there_is_nothing_to_start(world: World, state: State) -> None:
+    stands(world, None, state=state)
+    world.sweep()
+    assert (world.executions.started, world.finalizer.started) == ([], [("cat-1", "no execution")])
+
+
+@pytest.mark.parametrize("source", [None, SOURCE])
+@pytest.mark.parametrize("status", ENDS)
+def test_a_job_whose_execution_has_ended_is_ended_for_that_reason(
+    world: World, status: str, source: ObjectVersion | None
+) -> None:
+    stands(world, status, source=source)
+    world.sweep()
+    assert (world.executions.started, world.finalizer.started) == ([], [("cat-1", status)])
+    assert check_of(world) == NOW + SWEEP_AFTER_SECONDS
+
+
+def test_what_did_not_help_is_done_again_later(world: World) -> None:
+    stands(world, "FAILED")
+    for _ in range(3):
+        world.sweep()
+        world.sweep()  # its time has not come
+        world.time += SWEEP_AFTER_SECONDS
+    assert world.finalizer.started == [("cat-1", "FAILED")] * 3
+
+
+@pytest.mark.parametrize(("source", "status"), [(SOURCE, None), (None, "FAILED")])
+def test_of_two_sweeps_one_acts(world: World, source: ObjectVersion | None, status: str | None) -> None:
+    stands(world, status, source=source)
+
+    def another() -> None:
+        world.executions.during_status = lambda: None
+        world.sweep()
+
+    world.executions.during_status = another
+    world.sweep()
+    assert len(world.executions.started) + len(world.finalizer.started) == 1
+
+
+def test_a_job_that_ends_meanwhile_is_left_alone(world: World) -> None:
+    stands(world, "SUCCEEDED")
+
+    def ended() -> None:
+        row = world.ledger.rows["cat-1"]
+        world.ledger.rows["cat-1"] = row.model_copy(update={"state": State.ENDED, "next_check": None})
+
+    world.executions.during_status = ended
+    world.sweep()
+    assert (world.finalizer.started, check_of(world)) == ([], None)
+
+
+@pytest.mark.parametrize("changes", [None, {"next_check": None, "state": State.ENDED}, {"next_check": NOW + 1}])
+def test_what_happens_to_a_job_before_its_turn_is_seen(world: World, changes: dict[str, Any] | None) -> None:
+    stands(world, "RUNNING", "a")
+    job = stands(world, "FAILED", "b")
+
+    def before_its_turn() -> None:
+        del world.ledger.rows["b"]
+        if changes:
+            world.ledger.put(job.model_copy(update=changes))
+
+    world.executions.during_status = before_its_turn
+    world.sweep()
+    assert (world.executions.asked, world.finalizer.started) == (["a"], [])
+
+
+def test_one_job_does_not_keep_the_others_waiting(
+    world: World, capsys: pytest.CaptureFixture[str], logs: io.StringIO
+) -> None:
+    stands(world, RuntimeError("throttled"), "a")
+    stands(world, "FAILED", "b")
+    stands(world, OSError("down"), "c", state=State.UNSTORED, made_at=NOW)
+    stands(world, "RUNNING", "d")
+    with pytest.raises(SweepIncomplete, match=r"could not look after 2 of the open jobs .*RuntimeError"):
+        world.sweep()
+    assert world.finalizer.started == [("b", "FAILED")]
+    assert check_of(world, "d") == NOW + SWEEP_AFTER_SECONDS
+    assert (check_of(world, "a"), check_of(world, "c")) == (NOW, NOW)  # the next sweep looks after them
+    assert gauges(capsys) == {"JobsOverdue": [1], "JobsUnstored": [1]}
+    assert [word for word in ("RuntimeError", "OSError") if word not in logs.getvalue()] == []
+
+
+def test_a_sweep_that_finds_nothing_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.sweep()
+    assert gauges(capsys) == {"JobsOverdue": [0], "JobsUnstored": [0]}
+
+
+def test_a_sweep_counts_what_stands_badly(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    stands(world, "RUNNING", "a")
+    stands(world, "RUNNING", "b", state=State.UNSTORED)
+    stands(world, "FAILED", "c", state=State.UNSTORED)
+    stands(world, None, "d", source=SOURCE)
+    world.sweep()
+    assert gauges(capsys) == {"JobsOverdue": [2], "JobsUnstored": [2]}
+
+
+# ---- An execution's end ----------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_an_execution_whose_job_has_ended_changes_nothing(world: World) -> None:
+    job = stands(world, "FAILED", state=State.ENDED, next_check=None)
+    world.sweep.execution_ended("cat-1")
+    assert (world.ledger.rows["cat-1"], world.finalizer.started, world.executions.asked) == (job, [], [])
+
+
+@pytest.mark.parametrize("status", ["FAILED", "TIMED_OUT", "ABORTED"])
+@pytest.mark.parametrize("state", OPEN)
+def test_the_end_of_an_open_jobs_execution_ends_the_job_before_its_time(
+    world: World, state: State, status: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stands(world, status, state=state, next_check=NOW + 500)
+    world.sweep.execution_ended("cat-1")
+    assert world.finalizer.started == [("cat-1", status)]
+    assert check_of(world) == NOW + SWEEP_AFTER_SECONDS
+    assert gauges(capsys) == {"JobsOverdue": [], "JobsUnstored": []}  # the sweep's alone
+
+
+def test_the_end_of_an_execution_that_was_redriven_since_is_no_end(world: World) -> None:
+    stands(world, "RUNNING")
+    world.sweep.execution_ended("cat-1")
+    assert world.finalizer.started == []
+
+
+def test_an_unknown_execution_that_was_redriven_since_goes_on(world: World) -> None:
+    world.executions.statuses["direct-1"] = "RUNNING"
+    world.sweep.execution_ended("direct-1")
+    assert world.finalizer.started == []
+
+
+def test_the_end_of_an_unknown_execution_is_told_as_a_job(world: World) -> None:
+    world.executions.statuses["direct-1"] = "TIMED_OUT"
+    world.sweep.execution_ended("direct-1")
+    assert (world.finalizer.started, world.ledger.rows) == ([("direct-1", "TIMED_OUT")], {})
+    told = world.finalize(*world.finalizer.started[0], world.invocation(900))
+    assert (told.outcome, told.money) == (Outcome.REJECTED, Money.NOT_MOVED)
+
+
+def test_a_fault_of_an_executions_end_is_not_hidden(world: World) -> None:
+    stands(world, RuntimeError("throttled"))
+    with pytest.raises(RuntimeError):
+        world.sweep.execution_ended("cat-1")
+
+
+# ---- Sweep and finalize together -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "outcome"),
+    [
+        (State.ACCEPTED, Outcome.CANCELLED),
+        (State.SUBMITTING, Outcome.CANCELLED),
+        (State.WAITING, Outcome.CANCELLED),
+        (State.UNSTORED, Outcome.CANCELLED),
+        (State.DECIDED, Outcome.FAILED),
+    ],
+)
+def test_a_stopped_execution_ends_its_job_wherever_it_stood(world: World, state: State, outcome: Outcome) -> None:
+    verdict = Verdict(outcome=Outcome.FAILED, money=Money.NOT_MOVED, message="m")
+    known = {} if state.before_task or state is State.DECIDED else {"task_id": "tsk_1", "submitted_at": NOW}
+    facts: dict[str, Any] = {"task_id": None, "verdict": verdict if state is State.DECIDED else None, **known}
+    stands(world, "ABORTED", state=state, submitting_at=NOW, **facts)
+    world.api.pictures = {"https://files/1": PNG}
+    world.api.task = task(TaskState.DONE, "https://files/1")
+    world.sweep.execution_ended("cat-1")
+    told = world.finalize(*world.finalizer.started[0], world.invocation(900))
+    assert told.outcome is outcome
+    assert (world.ledger.rows["cat-1"].state, check_of(world)) == (State.ENDED, None)

@@ -1,0 +1,71 @@
+"""Every row of docs/provider-faults.md, through the deployed template."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.engine.controller import ROOT
+from local.simulator.faults import FAULTS
+from tests.waiting import until
+from tests.workflow.conftest import System, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DAY = 86_400
+ROWS = re.findall(
+    r"^\| `([a-z0-9=-]+)` \|.+\| `(\w+)` \| (\d) \|$", (ROOT / "docs" / "provider-faults.md").read_text(), re.MULTILINE
+)
+# What other tests show: answers that come too late (contract), bytes without end (contract).
+ELSEWHERE = {"submit-slow", "status-slow", "file-oversize", "unknown-400"}
+
+
+@pytest.fixture(scope="module")
+def jobs(system: System) -> Iterator[dict[str, str]]:
+    """One dropped file for each row, all at once: the job id by its fault."""
+    keys = {}
+    for fault, _, _ in ROWS:
+        name = fault.replace("=", "-")
+        system.preset(name, prompt=f"fault:{fault}", n=3 if fault in ("fewer-pictures", "links-die") else 1)
+        keys[fault] = f"inbox/{name}/cat.png"
+        system.stack.drop(keys[fault], picture())
+    yield {fault: system.job_of(key) for fault, key in keys.items()}
+    assert system.stack.simulator.health()["reused_connections"] == 0
+
+
+@pytest.mark.parametrize(("fault", "outcome", "tasks"), ROWS, ids=[row[0] for row in ROWS])
+def test_a_row_says_what_happens(system: System, jobs: dict[str, str], fault: str, outcome: str, tasks: str) -> None:
+    job_id = jobs[fault]
+    if outcome in ("lost", "partial", "expired") and fault not in ("fewer-pictures", "file-oversize-announced=300"):
+        system.until_state(job_id, "waiting" if outcome == "expired" else "unstored")
+        system.age(job_id, DAY)
+
+    execution = system.execution(job_id)
+
+    result = system.result(job_id)
+    assert (result["outcome"], len(system.tasks(job_id))) == (outcome, int(tasks)), result["message"]
+    assert (execution["status"] == "SUCCEEDED") is (outcome in ("completed", "partial"))
+    asked = result["recipe"]["n"] if result["recipe"] else 0
+    assert len(result["pictures"]) == {"completed": asked, "partial": 2 if fault == "fewer-pictures" else 1}.get(
+        outcome, 0
+    )
+    until(lambda: (system.row(job_id) or {})["state"]["S"] == "ended", "the row is closed")
+
+
+def test_every_fault_has_a_row() -> None:
+    assert {row[0].partition("=")[0] for row in ROWS} == set(FAULTS) - ELSEWHERE
+    assert [name for name, count in Counter(row[0] for row in ROWS).items() if count > 1] == []
+
+
+def test_a_huge_wait_is_held_for_an_hour(system: System) -> None:
+    system.preset("huge", prompt="fault:submit-429=86400")
+    system.stack.drop("inbox/huge/cat.png", picture())
+    job_id = system.job_of("inbox/huge/cat.png")
+    row = until(lambda: system.row(job_id), "it holds", lambda row: "hold_seconds" in row)
+    assert row["hold_seconds"] == {"N": "3600"}
+    system.stop(job_id)
+    assert system.until_state(job_id, "ended")["verdict"]["M"]["outcome"] == {"S": "cancelled"}
