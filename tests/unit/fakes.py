@@ -61,6 +61,7 @@ STATUS_SETTINGS = StatusSettings(**_PROVIDER, deadline_seconds=DEADLINE_SECONDS,
 FINALIZE_SETTINGS = FinalizeSettings(
     **_PROVIDER,
     results_bucket="results-bucket",
+    lookup_seconds=300,
     topic_arn="arn:t",
     deadline_seconds=DEADLINE_SECONDS,
     sweep_after_seconds=SWEEP_AFTER_SECONDS,

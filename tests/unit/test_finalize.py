@@ -23,7 +23,7 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import Job, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.verdicts import LINK_SECONDS, STOPPED
-from tests.unit.fakes import DEADLINE_SECONDS, PNG, PROMPT, SWEEP_AFTER_SECONDS, World, emitted, task
+from tests.unit.fakes import DEADLINE_SECONDS, FINALIZE_SETTINGS, PNG, PROMPT, SWEEP_AFTER_SECONDS, World, emitted, task
 
 if TYPE_CHECKING:
     import io
@@ -151,6 +151,7 @@ def test_a_fault_before_there_is_a_task(
 ) -> None:
     if state:
         waiting(world, state=state, **TASKLESS)
+    world.time += FINALIZE_SETTINGS.lookup_seconds
     told = finalize(world, "Lambda.Unknown")
     assert (told.outcome, told.money) == (outcome, money)
     assert "Lambda.Unknown" in told.message
@@ -165,6 +166,16 @@ def test_a_lost_submit_gets_a_last_look_before_it_is_unknown(world: World) -> No
     told = finalize(world, "Lambda.Unknown")
     assert (told.outcome, world.api.finds) == (Outcome.FAILED, ["cat-1"])
     assert row(world).task_id == "tsk_1"
+
+
+def test_a_lost_submit_is_not_given_up_while_it_may_still_be_found(world: World) -> None:
+    waiting(world, state=State.SUBMITTING, **TASKLESS)
+    world.time = (row(world).submitting_at or 0) + FINALIZE_SETTINGS.lookup_seconds - 1
+    with pytest.raises(TaskUnreadable, match="knows no task cat-1"):
+        finalize(world, "FAILED")
+    assert row(world).state is State.SUBMITTING
+    world.time += 1
+    assert finalize(world, "FAILED").outcome is Outcome.UNKNOWN
 
 
 def test_a_task_that_is_found_has_its_time_from_when_it_was_sent(world: World) -> None:

@@ -41,6 +41,7 @@ FINALIZE = {
     **PROVIDER,
     "RESULTS_BUCKET": "out",
     "TOPIC_ARN": "arn:topic",
+    "LOOKUP_SECONDS": "900",
     "DEADLINE_SECONDS": "21600",
     "SWEEP_AFTER_SECONDS": "900",
 }

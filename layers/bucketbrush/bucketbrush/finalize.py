@@ -75,21 +75,25 @@ class Finalize:
         if not job.state.before_task:
             return job
         job.demand_free(now)
-        if job.state is State.SUBMITTING and (task := self._found(job, now)):
+        if job.state is State.SUBMITTING and (task := self._found(job, now, stopped=fault == verdicts.STOPPED)):
             return self.ledger.change(
                 job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at, next_check=next_check
             )
         verdict = verdicts.without_task(job, fault)
         return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=next_check)
 
-    def _found(self, job: Job, now: int) -> Task | None:
-        """The task of a submit whose answer was lost, or None; also when nobody could look for a day."""
+    def _found(self, job: Job, now: int, *, stopped: bool) -> Task | None:
+        """The task of a submit whose answer was lost, or None; raises TaskUnreadable while it may still be found."""
+        looked_for = now - (job.submitting_at or job.created_at)
         try:
-            return self.connect().find(job.job_id)
+            task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing):
-            if now - (job.submitting_at or job.created_at) < verdicts.LINK_SECONDS:
+            if looked_for < verdicts.LINK_SECONDS:
                 raise
             return None
+        if task is None and not stopped and looked_for < self.settings.lookup_seconds:
+            raise TaskUnreadable(f"status: {looked_for} s after the submit the provider knows no task {job.job_id}.")
+        return task
 
     def _read(self, key: str) -> Result:
         text = self.results.read(key, _MAX_RESULT_BYTES)

@@ -65,6 +65,7 @@ class StatusSettings(ProviderSettings):
 class FinalizeSettings(ProviderSettings):
     results_bucket: str
     topic_arn: str
+    lookup_seconds: Seconds
     deadline_seconds: Seconds
     sweep_after_seconds: Seconds
 

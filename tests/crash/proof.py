@@ -1,0 +1,193 @@
+"""What must be true when the world has come to rest, whatever happened on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
+
+from tests.contract.aws import client
+from tests.crash.world import World, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tests.crash.rig import Rig
+    from tests.crash.scenarios import Scenario
+    from tests.crash.tap import Effect, How
+    from tests.template.stack import Json
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What happens to a run, and the sentence that says so.
+
+    ``also`` are outcomes that it may lead to; with ``again`` everything is delivered once more when all is over.
+    """
+
+    says: str = "nothing happens"
+    kills: Mapping[int, How] = field(default_factory=dict)
+    intruders: Mapping[int, Callable[[World], None]] = field(default_factory=dict)
+    again: bool = False
+    also: tuple[str, ...] = ()
+
+
+def run(rig: Rig, scenario: Scenario, trouble: Trouble | None = None) -> World:
+    """One run to its end, proven. Whatever fails, fails with the whole story."""
+    trouble = trouble or Trouble()
+    world = World(rig, scenario, trouble.kills, trouble.intruders)
+    try:
+        world.run()
+        prove(world, trouble)
+        if trouble.again:
+            _deliver_again(world)
+            prove(world, trouble)
+    except Exception as problem:
+        story = "\n".join(
+            [f"{scenario.name}: {trouble.says}", f"{type(problem).__name__}: {problem}", *timeline(world)]
+        )
+        raise AssertionError(story) from problem
+    finally:
+        world.close()
+    return world
+
+
+def _deliver_again(world: World) -> None:
+    """The last message once more, and every workflow from each of its tasks."""
+    if world.message:
+        world.deliver(world.message)
+    for job in world.jobs():
+        world.redrive(job)
+    world.go_on()
+
+
+def timeline(world: World) -> Iterable[str]:
+    """Every side effect with what it did to the ledger, and the provider's tasks."""
+    for effect in world.tap.effects:
+        written = _written(effect)
+        state = f" -> {written['job_id']} {written['state']}" if written else ""
+        yield f"{effect.number:>4} {effect.second:>6} s  {effect.invocation:<12} {effect.what}: {effect.status}{state}"
+    for task in world.rig.simulator.tasks():
+        yield f"task {task['id']} of {task['client_business_id']}: {task['status']}, {task['posts']} POSTs"
+    yield from (f"row {job['job_id']}: {job['state']} {job.get('verdict')}" for job in world.jobs())
+
+
+def prove(world: World, trouble: Trouble) -> None:
+    """The laws, for every job of a run."""
+    jobs = sorted(world.jobs(), key=lambda job: int(job["attempt"]))
+    assert len(jobs) == len(world.scenario.outcomes), "jobs"
+    for job, outcome in zip(jobs, world.scenario.outcomes, strict=True):
+        tasks = [task for task in world.rig.simulator.tasks() if task["client_business_id"] == job["job_id"]]
+        assert len(tasks) <= 1, f"{job['job_id']} is paid {len(tasks)} times"
+        result, pictures = _stored(world, job)
+        _prove_outcome(world, trouble, job, {outcome, *trouble.also}, bool(tasks))
+        _prove_money(job, [task["status"] for task in tasks])
+        _prove_row(world, job, result)
+        _prove_pictures(world, tasks, result, pictures)
+        _prove_announcements(world, job, result)
+
+
+def _stored(world: World, job: Json) -> tuple[Json, dict[str, bytes]]:
+    """result.json and the pictures by their key, each there once."""
+    s3, prefix = client("s3"), f"results/{job['job_id']}/"
+    listed = s3.list_object_versions(Bucket=world.rig.results, Prefix=prefix)
+    keys = [version["Key"] for version in listed.get("Versions", [])]
+    assert len(keys) == len(set(keys)), f"written twice: {sorted(keys)}"
+    assert not listed.get("DeleteMarkers"), "something was deleted"
+    bodies = {key: s3.get_object(Bucket=world.rig.results, Key=key)["Body"].read() for key in keys}
+    assert prefix + "result.json" in bodies, f"no result.json, only {keys}"
+    result: Json = json.loads(bodies.pop(prefix + "result.json"))
+    return result, bodies
+
+
+def _prove_outcome(world: World, trouble: Trouble, job: Json, expected: set[str], has_task: bool) -> None:
+    """Unknown is also right when the crash lay where a POST may have been written, and none was."""
+    in_doubt = any(_state_at(world, job["job_id"], number) == "submitting" for number in trouble.kills)
+    allowed = expected | ({"unknown"} if in_doubt and not has_task else set())
+    found = job.get("verdict", {}).get("outcome")
+    assert found in allowed, f"found outcome {found}; allowed: {sorted(allowed)}"
+
+
+def _state_at(world: World, job_id: str, number: int) -> str:
+    """The job's state in the ledger when a side effect was over."""
+    states = [
+        row["state"] for effect in world.tap.effects[:number] if (row := _written(effect)) and row["job_id"] == job_id
+    ]
+    return states[-1] if states else ""
+
+
+def _prove_money(job: Json, tasks: list[str]) -> None:
+    """Nobody is told that nothing was paid when it was, or that something was when it was not."""
+    money = job["verdict"]["money"]
+    assert money != "not moved" or tasks in ([], ["failed"]), f"found money {money}, tasks {tasks}"
+    assert money != "moved" or tasks not in ([], ["failed"]), f"found money {money}, tasks {tasks}"
+
+
+def _prove_row(world: World, job: Json, result: Json) -> None:
+    told = {name: result[name] for name in ("outcome", "money", "message")}
+    assert job["state"] == "ended", job["state"]
+    assert job["verdict"] == told, f"the row says {job['verdict']}, result.json {told}"
+    assert "next_check" not in job, "the sweep would look after an ended job"
+    assert "open" not in job, "the sweep would look after an ended job"
+    rows = [row for effect in world.tap.effects if (row := _written(effect)) and row["job_id"] == job["job_id"]]
+    after = [row["state"] for row in rows[[row["state"] for row in rows].index("ended") + 1 :]]
+    assert not after, f"written after its end: {after}"
+
+
+def _prove_pictures(world: World, tasks: list[Any], result: Json, pictures: dict[str, bytes]) -> None:
+    """Those that the result names are those that are there, and those that the provider made."""
+    assert {picture["key"] for picture in result["pictures"]} == set(pictures)
+    for picture in result["pictures"]:
+        content = pictures[picture["key"]]
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (picture["bytes"], picture["sha256"])
+    if result["outcome"] == "completed":
+        answer = world.rig.http.get(f"/v1/images/generations/{tasks[0]['id']}").json()
+        made = [world.rig.anyone.get(item["url"]).content for item in answer["result"]["data"]]
+        assert [pictures[picture["key"]] for picture in result["pictures"]] == made, "not the provider's pictures"
+        assert len(made) == result["recipe"]["n"]
+
+
+def _prove_announcements(world: World, job: Json, result: Json) -> None:
+    """Each way at least once, always the same, and never before result.json."""
+    effects, name = world.tap.effects, job["job_id"]
+    told = [effect for effect in effects if effect.status == "200" and _told(effect).get("job_id") == name]
+    for kind in ("sns Publish", "events PutEvents"):
+        bodies = {effect.body for effect in told if effect.what == kind}
+        assert len(bodies) == 1, f"{kind}: found {len(bodies)} different announcements; allowed: 1"
+    announcement, *others = map(_told, told)
+    assert all(other == announcement for other in others), "mail and event differ"
+    assert (announcement["id"], announcement["outcome"]) == (name, result["outcome"])
+    keys = [picture["key"] for picture in announcement["pictures"]]
+    assert keys == [picture["key"] for picture in result["pictures"]]
+    written = [
+        effect.number
+        for effect in effects
+        if effect.what.startswith("s3 PUT") and effect.what.endswith(f"/{name}/result.json") and effect.status == "200"
+    ]
+    assert len(written) == 1, f"result.json was written {len(written)} times"
+    assert written[0] < min(effect.number for effect in told), "told before result.json was there"
+
+
+def _told(effect: Effect) -> Json:
+    """The announcement that a request carries; empty when it is none, such as the notice that a job is late."""
+    if effect.what == "sns Publish":
+        message = parse_qs(effect.body)["Message"][0]
+    elif effect.what == "events PutEvents" and "Image Job Late" not in effect.body:
+        message = json.loads(effect.body)["Entries"][0]["Detail"]
+    else:
+        message = "{}"
+    found: Json = json.loads(message)
+    return found
+
+
+def _written(effect: Effect) -> Json | None:
+    """The row that a side effect has written."""
+    if effect.status != "200" or effect.what not in ("dynamodb PutItem", "dynamodb UpdateItem"):
+        return None
+    item = (
+        json.loads(effect.body)["Item"] if effect.what.endswith("PutItem") else json.loads(effect.answer)["Attributes"]
+    )
+    row: Json = plain({"M": item})
+    return row

@@ -1,0 +1,96 @@
+"""The proof bites: with a fault of each kind in the package, it fails."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bucketbrush.adapters.executions import Executions
+from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.adapters.objects import Objects
+from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.domain.errors import SubmitUnanswered
+from bucketbrush.domain.life import State
+from tests.crash.points import Points
+from tests.crash.scenarios import DROP, LOST_ANSWER
+
+if TYPE_CHECKING:
+    from bucketbrush.domain.jobs import Job
+    from tests.crash.rig import Rig
+
+UNSENT = {"state": State.ACCEPTED, "recipe": None, "references": ()}
+
+
+def test_a_post_before_the_intent_is_written_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    change = Ledger.change
+
+    def forget(ledger: Ledger, job: Job, **changes: Any) -> Job:
+        if changes.get("state") is State.SUBMITTING and job.state is State.ACCEPTED:
+            return job.model_copy(update=changes)
+        if changes.get("state") is State.WAITING:
+            intent = {"state": State.SUBMITTING, "recipe": job.recipe, "references": job.references}
+            job = change(ledger, job.model_copy(update=UNSENT), **intent)
+        return change(ledger, job, **changes)
+
+    monkeypatch.setattr(Ledger, "change", forget)
+    points = Points(rig, DROP)
+    with pytest.raises(AssertionError, match="is paid 2 times"):
+        points.prove(points.crashes(points.every()))
+
+
+def test_a_post_that_is_repeated_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = ToApis.submit
+
+    def insist(provider: ToApis, body: dict[str, Any]) -> str:
+        try:
+            return submit(provider, body)
+        except SubmitUnanswered:
+            return submit(provider, body)
+
+    monkeypatch.setattr(ToApis, "submit", insist)
+    with pytest.raises(AssertionError, match="is paid 2 times"):
+        Points(rig, LOST_ANSWER)
+
+
+def test_a_ledger_without_conditions_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    update = Ledger._update
+
+    def blind(ledger: Ledger, job_id: str, values: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
+        return update(ledger, job_id, values, {"job_id": job_id}, ())
+
+    monkeypatch.setattr(Ledger, "_update", blind)
+    points = Points(rig, DROP)
+    with pytest.raises(AssertionError, match=r"written after its end|does not end|is paid 2 times"):
+        points.prove(points.frozen())
+
+
+def test_an_object_that_is_overwritten_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_once = Objects.write_once
+
+    def overwrite(results: Objects, key: str, document: dict[str, Any]) -> bool:
+        return write_once(results, key, document) or write_once(results, key, document) or _put(results, key)
+
+    def _put(results: Objects, key: str) -> bool:
+        results._client.put_object(Bucket=results._bucket, Key=key, Body=b"{}")
+        return True
+
+    monkeypatch.setattr(Objects, "write_once", overwrite)
+    points = Points(rig, DROP)
+    with pytest.raises(AssertionError, match="written twice"):
+        points.prove(points.twins())
+
+
+def test_a_swallowed_kill_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    start = Executions.start
+
+    def survive(executions: Executions, job_id: str) -> None:
+        with suppress(BaseException):
+            start(executions, job_id)
+
+    monkeypatch.setattr(Executions, "start", survive)
+    points = Points(rig, DROP)
+    places = [(effect, how) for effect, how in points.every() if effect.what == "states StartExecution"]
+    with pytest.raises(AssertionError, match="swallowed Killed"):
+        points.prove(points.crashes(places))

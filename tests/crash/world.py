@@ -1,0 +1,360 @@
+"""One run: the functions in this process, and what stands around them on AWS - queues, workflow, schedule and time.
+
+Time is simulated and jumps to whatever is due next. Whoever waits for something is a generator of waits in seconds.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import os
+import time
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+import boto3
+from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS  # type: ignore[attr-defined]
+
+from bucketbrush import wiring
+from tests.contract.aws import client, name
+from tests.crash.machine import TaskFailed, Walk
+from tests.crash.rig import Rig, connect, ended, function_of, picture
+from tests.crash.tap import Effect, How, Killed, Tap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from types import CodeType
+
+    from tests.crash.scenarios import Scenario
+    from tests.template.stack import Json
+
+    Process = Generator[int, None, None]
+
+FUNCTIONS = Path(__file__).parents[2] / "functions"
+_TIMEOUTS = {"submit": 60, "status": 60, "finalize": 900, "sweep": 60}  # seconds, as in the template
+_VISIBILITY, _RECEIVES, _REDRIVES, _REDRIVE_AFTER = 360, 5, 2, 3600
+_TASK_TIMEOUT = 75
+_LONGEST = 3 * 86_400
+
+
+@dataclass
+class Execution:
+    """A workflow that the driver walks, and its stand-in at the engine."""
+
+    walk: Walk
+    arn: str
+    is_over: bool = False
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What Lambda hands to a handler. The remaining time is such that the invocation ends at a simulated time."""
+
+    aws_request_id: str
+    ends_at: int
+
+    def get_remaining_time_in_millis(self) -> float:
+        return (self.ends_at - time.time()) * 1000 + 10
+
+
+class World:
+    """``kills`` and ``intruders`` are the tap's; an intruder is told the world and the invocation that it meets."""
+
+    def __init__(
+        self,
+        rig: Rig,
+        scenario: Scenario,
+        kills: Mapping[int, How] | None = None,
+        intruders: Mapping[int, Callable[[World], None]] | None = None,
+    ) -> None:
+        self.rig, self.scenario = rig, scenario
+        self._began = self._now = int(time.time())
+        self.table = rig.table()
+        machine = rig.dead_machine if scenario.is_dead else rig.machine
+        self._environments = {
+            function: rig.environment(function, self.table, machine, dict(scenario.parameters))
+            for function in _TIMEOUTS
+        }
+        self._machine = machine
+        bound = {number: (lambda act=act: act(self)) for number, act in (intruders or {}).items()}
+        self.tap = Tap(lambda: self._now - self._began, self._sent, kills or {}, bound)
+        self.calls: list[tuple[str, Json]] = []  # of the invocations that run, the innermost last
+        self.executions: dict[str, Execution] = {}
+        self.message: Json | None = None
+        self.mark = 0  # effects up to this one are not this scenario's
+        self._agenda: list[tuple[int, int, Process]] = []
+        self._order = itertools.count()
+        self._schedule = self._sweeping()
+        self.begin(self._schedule, scenario.sweep_every)
+        self._names: Counter[str] = Counter()
+
+    # ---- Time --------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until every job has ended and nothing is left to do."""
+        self.rig.simulator.reset()
+        self.scenario.begin(self)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """As ``run``, from here."""
+        with self._installed():
+            self.work()
+
+    def work(self) -> None:
+        """Whatever is due next, until only the schedule is left and it has nothing to look after."""
+        while any(process is not self._schedule for _, _, process in self._agenda) or self.open_jobs():
+            due, _, process = heapq.heappop(self._agenda)
+            self._now = max(self._now, due)
+            assert self._now - self._began < _LONGEST, f"it does not end: {self.open_jobs()}"
+            wait = next(process, None)
+            if wait is not None:
+                self.begin(process, wait)
+
+    def begin(self, process: Process, after: int = 0) -> None:
+        heapq.heappush(self._agenda, (self._now + after, next(self._order), process))
+
+    @contextmanager
+    def _installed(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(self.tap.installed())
+            stack.enter_context(patch.object(boto3, "client", connect))
+            stack.enter_context(patch.object(wiring, "time", SimpleNamespace(time=lambda: self._now)))
+            yield
+
+    # ---- What the user does --------------------------------------------------------------------------------------
+
+    def preset(self) -> str:
+        """The scenario's recipe under a new name."""
+        made = name("preset")
+        self.replace_preset(made, self.scenario.recipe)
+        return made
+
+    def replace_preset(self, preset: str, recipe: Json) -> None:
+        self._put(f"presets/{preset}.json", json.dumps(recipe).encode())
+
+    def drop(self, preset: str) -> None:
+        """A file, and its message in the submit queue."""
+        content, key = picture(), f"inbox/{preset}/cat.png"
+        version = self._put(key, content)
+        item = {"key": key, "size": len(content), "etag": "e", "version-id": version, "sequencer": "0"}
+        detail = {"bucket": {"name": self.rig.inbox}, "object": item}
+        self.deliver({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+
+    def deliver(self, body: Json) -> None:
+        """A message in the submit queue."""
+        self.message = body
+        self.begin(self._queued(body))
+
+    def start(self, document: Json) -> None:
+        """A caller starts an execution."""
+        made = name("caller")
+        client("stepfunctions").start_execution(stateMachineArn=self._machine, name=made, input=json.dumps(document))
+        self._started(made, document)
+
+    def reference(self) -> str:
+        key = f"references/{name('cat')}.png"
+        self._put(key, picture())
+        return key
+
+    def stop(self, execution_name: str) -> None:
+        """A user stops an execution."""
+        execution = self.executions[execution_name]
+        if not execution.is_over:
+            execution.is_over = True
+            client("stepfunctions").stop_execution(executionArn=execution.arn)
+            self.begin(self._execution_ended(execution_name), 1)
+
+    def _put(self, key: str, content: bytes) -> str:
+        return str(client("s3").put_object(Bucket=self.rig.inbox, Key=key, Body=content)["VersionId"])
+
+    # ---- What AWS does -------------------------------------------------------------------------------------------
+
+    def _queued(self, body: Json) -> Process:
+        """A message: received until it is done with, at last a dead letter, which an operator puts back."""
+        event = {"Records": [{"messageId": "1", "body": json.dumps(body)}]}
+        for _ in range(0 if self.scenario.is_lost else _REDRIVES):
+            for _ in range(_RECEIVES):
+                if self.does("submit", event) == {"batchItemFailures": []}:
+                    return
+                yield _VISIBILITY
+            yield _REDRIVE_AFTER
+        if self.scenario.is_lost:
+            self.does("submit", event)
+
+    def _sweeping(self) -> Process:
+        """The schedule."""
+        while True:
+            self.does("sweep", {})
+            yield self.scenario.sweep_every
+
+    def _execution_ended(self, execution: str) -> Process:
+        """The message that an execution did not succeed; its dead letters are left to the schedule."""
+        event = {"Records": [{"messageId": "1", "body": json.dumps({"execution": execution})}]}
+        for _ in range(_RECEIVES):
+            if self.does("sweep", event) is not None:
+                return
+            yield _VISIBILITY
+
+    def _invoked(self, payload: Json) -> Process:
+        """Finalize, called without an answer; tried again as often as the template says."""
+        asynchronous = self.rig.template["Resources"]["FinalizeFunction"]["Properties"]["EventInvokeConfig"]
+        for number in range(1, 2 + int(asynchronous["MaximumRetryAttempts"])):
+            if self.does("finalize", payload) is not None:
+                return
+            yield 60 * number
+
+    def _stopping(self, execution: str, seconds: int) -> Process:
+        yield seconds
+        self.stop(execution)
+
+    def _sent(self, effect: Effect) -> None:
+        """What a request sets going as soon as its service has it."""
+        if effect.what.startswith("toapis POST"):
+            self.rig.settle()
+        elif effect.what == "states StartExecution" and effect.status == "200":
+            asked = json.loads(effect.body)
+            if asked["name"] not in self.executions:
+                self._started(asked["name"], json.loads(asked["input"]))
+        elif effect.what.startswith("lambda ") and effect.status == "202":
+            self.begin(self._invoked(json.loads(effect.body)), 1)
+
+    def _started(self, execution_name: str, document: Any) -> None:
+        arn = self._machine.replace(":stateMachine:", ":execution:") + f":{execution_name}"
+        walk = Walk(self._definition(), execution_name, document, self._task)
+        execution = self.executions[execution_name] = Execution(walk, arn)
+        if self.scenario.is_dead:
+            execution.is_over = ended(arn) == "FAILED"
+            if self.scenario.is_told:
+                self.begin(self._execution_ended(execution_name), 1)
+            return
+        self.begin(self._walked(execution))
+        if self.scenario.stop_after is not None:
+            self.begin(self._stopping(execution_name, self.scenario.stop_after))
+
+    def _walked(self, execution: Execution) -> Process:
+        walk = execution.walk
+        steps = walk.run(walk.definition["StartAt"], walk.document)
+        end = ""
+        while not execution.is_over:
+            try:
+                wait = next(steps)
+            except StopIteration as stopped:
+                end = stopped.value
+                break
+            if not execution.is_over:  # while a function ran, for whose answer nobody waits any more
+                yield wait
+        if not execution.is_over:
+            execution.is_over = True
+            client("stepfunctions").stop_execution(executionArn=execution.arn)
+            if end == "Fail":
+                self.begin(self._execution_ended(walk.name), 1)
+
+    def try_again(self) -> None:
+        """The message is received again, and the workflow's task run again, though the first ones are not over."""
+        if self.message:
+            self.begin(self._queued(self.message), _VISIBILITY)
+        for execution in self.executions.values():
+            if not execution.is_over:
+                self.begin(self._walked(execution), _TASK_TIMEOUT)
+
+    def redrive(self, job: Json) -> None:
+        """Run the job's workflow once more from each of its tasks, with what the ledger knows now."""
+        for state in ("Read", "Submit", "Status", "Finalize"):
+            if state == "Status" and not job.get("task_id"):
+                continue
+            walk = Walk(self._definition(), job["job_id"], {"job_id": job["job_id"]}, self._task)
+            walk.variables = {"job_id": job["job_id"], "fault": None, "hold_seconds": 0, "polls": 1}
+            walk.variables |= {"plan": job.get("plan", []), "task_id": job.get("task_id")}
+            self.begin(_ignoring(walk.run(state, {})))
+
+    def _definition(self) -> Json:
+        text = json.dumps(self.rig.definition).replace("${JobsTable}", self.table)
+        found: Json = json.loads(text)
+        return found
+
+    def _task(self, resource: str, arguments: Json) -> Json:
+        if resource.endswith(":dynamodb:getItem"):
+            found: Json = client("dynamodb").get_item(**arguments)
+            return found
+        return {"Payload": self.call(function_of(arguments["FunctionName"]), arguments["Payload"])}
+
+    # ---- The functions -------------------------------------------------------------------------------------------
+
+    def call(self, function: str, event: Json) -> Any:
+        """Invoke a function in a new environment. Raises TaskFailed as Lambda reports it."""
+        self._names[function] += 1
+        label = f"{function} {self._names[function]}"
+        for provider in DEFAULT_PROVIDERS.values():
+            provider.clear_cache()  # the cached key; making the client anew takes longer than all the rest
+        context = _Context(f"{self.table} {label}", self._now + _TIMEOUTS[function])
+        self.calls.append((function, event))
+        try:
+            with patch.dict(os.environ, self._environments[function]), self.tap.invocation(label):
+                return json.loads(json.dumps(_load(function)["handler"](event, context)))
+        except Killed:
+            raise TaskFailed("Sandbox.Timedout") from None
+        except AssertionError:
+            raise
+        except Exception as error:
+            raise TaskFailed(type(error).__name__, str(error)) from error
+        finally:
+            self.calls.pop()
+
+    def does(self, function: str, event: Json) -> Any:
+        """The answer; None when there is none."""
+        try:
+            return self.call(function, event) or {}
+        except TaskFailed:
+            return None
+
+    # ---- What stands in the ledger --------------------------------------------------------------------------------
+
+    def jobs(self) -> list[Json]:
+        """Every row, plain."""
+        items = client("dynamodb").scan(TableName=self.table, ConsistentRead=True)["Items"]
+        return [plain({"M": item}) for item in items]
+
+    def open_jobs(self) -> list[tuple[str, str]]:
+        return [(job["job_id"], job["state"]) for job in self.jobs() if job["state"] != "ended"]
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        for execution in self.executions.values():
+            if not execution.is_over:
+                client("stepfunctions").stop_execution(executionArn=execution.arn)
+        client("dynamodb").delete_table(TableName=self.table)
+
+
+def _ignoring(steps: Generator[int, None, str]) -> Process:
+    yield from steps
+
+
+@cache
+def _code(function: str) -> CodeType:
+    file = FUNCTIONS / function / "app.py"
+    return compile(file.read_text(encoding="utf-8"), str(file), "exec")
+
+
+def _load(function: str) -> dict[str, Any]:
+    """A function's module as a new environment has it."""
+    module: dict[str, Any] = {"__name__": f"{function}_app"}
+    exec(_code(function), module)
+    return module
+
+
+def plain(value: Json) -> Any:
+    """A DynamoDB value as JSON."""
+    ((kind, found),) = value.items()
+    if kind == "M":
+        return {key: plain(item) for key, item in found.items()}
+    if kind == "L":
+        return [plain(item) for item in found]
+    return int(found) if kind == "N" else None if kind == "NULL" else found
