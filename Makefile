@@ -6,7 +6,7 @@ PY := .venv/dev/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local simulator test mutations lint format lock clean
+.PHONY: help setup demo local simulator test chaos mutations lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ simulator: .venv/dev/.ready ## run the ToAPIs simulator alone
 
 test: setup lint ## lint, types and every layer of tests
 	@$(PY) -m pytest -n 2 $(PYTEST)
+
+chaos: setup ## a thousand jobs through seeded faults and crashes; repeat a run's plan: make chaos JOBS=100 SEED=7
+	@$(PY) -m tests.chaos --jobs $(or $(JOBS),1000) $(SEED:%=--seed %)
 
 mutations: setup ## break each promise's mechanism on purpose; a test must notice every time
 	@$(PY) -m tests.mutations $(TIMES:%=--times=%)

@@ -87,6 +87,8 @@ BIG = picture(2 * PART_BYTES + 7)
         (picture()[:-1], 100, ResultUnstored, "99 of 100"),
         (picture(), 99, ResultUnstored, "100 of 99"),
         (picture()[:-1], None, ResultUnstored, "without the end of a PNG"),
+        (picture()[:-1], 99, ResultUnstored, "without the end of a PNG"),  # announced as if it were all
+        (BIG[:PART_BYTES], PART_BYTES, ResultUnstored, "without the end of a PNG"),
         (picture(100, JPEG_HEAD, b"\xff"), None, ResultUnstored, "without the end of a JPEG"),
         (PNG_HEAD[:5], 100, ResultUnstored, "5 of 100"),
         (BIG[:-1], len(BIG), ResultUnstored, "announced bytes"),

@@ -93,7 +93,7 @@ MUTATIONS = (
         f"{_PACKAGE}/submit.py",
         "            elif job.state is State.SUBMITTING:\n                job = self._look_up(job)",
         "            elif job.state is State.SUBMITTING:\n                job = self._send(job, order)",
-        "tests/unit/test_submit.py",
+        "tests/unit/test_submit.py::test_a_lost_answer_is_looked_up_until_found",
     ),
     Mutation(
         "take a lost answer for a refusal",
