@@ -3,14 +3,15 @@
 from functools import cache
 from typing import Any
 
-from bucketbrush.events import ExecutionEnded, Message, parse
+from bucketbrush.events import ExecutionEnded, Message, parse, read_invocation
 from bucketbrush.wiring import build_sweep
 
 sweep = cache(build_sweep)
 
 
-def handler(event: dict[str, Any], _context: Any) -> None:
+def handler(event: dict[str, Any], context: Any) -> None:
     if "Records" not in event:
-        sweep()()
-    for message in (parse(Message, record) for record in event.get("Records", [])):
-        sweep().execution_ended(parse(ExecutionEnded, message.body).execution)
+        sweep()(read_invocation(context))
+        return
+    for record in event["Records"]:
+        sweep().execution_ended(parse(ExecutionEnded, parse(Message, record).body).execution)

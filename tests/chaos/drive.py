@@ -305,7 +305,7 @@ class Drive:
 
     def _rule(self, *, on: bool) -> None:
         events = self.client("events")
-        (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if "EndedRule" in rule["Name"]]
+        (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if "ExecutionEndedRule" in rule["Name"]]
         (events.enable_rule if on else events.disable_rule)(Name=rule)
 
     def _throttle(self, letter: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 import pytest
-from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS  # type: ignore[attr-defined]
+from aws_lambda_powertools.utilities.parameters import clear_caches
 
 from local.simulator import Simulator
 from tests.contract.aws import engine
@@ -31,6 +31,6 @@ def rig(servers: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     for variable, value in engine().environ().items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    DEFAULT_PROVIDERS.clear()  # they keep a client of the environment before
+    clear_caches()  # they keep a client of the environment before
     yield servers
-    DEFAULT_PROVIDERS.clear()
+    clear_caches()

@@ -40,8 +40,8 @@ class Points:
     def __iter__(self) -> Iterator[Effect]:
         return iter(self.effects[self._first - 1 :])
 
-    def prove(self, troubles: Iterable[Trouble]) -> int:
-        """Run each; how many there were. Fails with the stories that went wrong."""
+    def prove(self, troubles: Iterable[Trouble]) -> None:
+        """Run each. Fails with the stories that went wrong, and when there is nothing to prove."""
         wrong: list[str] = []
         count = 0
         for count, trouble in enumerate(troubles, 1):  # noqa: B007
@@ -52,7 +52,7 @@ class Points:
             if len(wrong) == _MOST:
                 break
         assert not wrong, "\n\n".join([f"{len(wrong)} of the first {count} went wrong", *wrong])
-        return count
+        assert count, "nothing was tried"
 
     def _check(self, trouble: Trouble, world: World) -> None:
         """Until something happens, every run is the same; else its point would not be the one that is meant."""

@@ -126,6 +126,12 @@ class Rig:
         client("dynamodb").create_table(TableName=(made := name("table")), **{field: wanted[field] for field in fields})
         return made
 
+    def timeout(self, function: str) -> int:
+        """A function's Timeout in seconds, as the template has it by default."""
+        own = self.template["Resources"][f"{function.capitalize()}Function"]["Properties"]
+        timeout = own.get("Timeout", self.template["Globals"]["Function"]["Timeout"])
+        return int(Values.deployed(self.template, {}).resolve(timeout))
+
     def environment(self, function: str, table: str, machine: str, parameters: Json) -> dict[str, str]:
         """What the template sets in a function's environment."""
         own = {"ApiBaseUrl": self.simulator.base_url, "ApiKeySecretArn": self.secret, **_PACE, **parameters}

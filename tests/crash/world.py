@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     Process = Generator[int, None, None]
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
-_TIMEOUTS = {"submit": 60, "status": 60, "finalize": 900, "sweep": 60}  # seconds, as in the template
+_FUNCTIONS = ("submit", "status", "finalize", "sweep")
 _VISIBILITY, _RECEIVES, _REDRIVES, _REDRIVE_AFTER = 360, 5, 2, 3600
 _TASK_TIMEOUT = 75
 _LONGEST = 3 * 86_400
@@ -61,7 +61,7 @@ class _Context:
     ends_at: int
 
     def get_remaining_time_in_millis(self) -> float:
-        return (self.ends_at - time.time()) * 1000 + 10
+        return (self.ends_at - time.time()) * 1000 + 500
 
 
 class World:
@@ -80,7 +80,7 @@ class World:
         machine = rig.dead_machine if scenario.is_dead else rig.machine
         self._environments = {
             function: rig.environment(function, self.table, machine, dict(scenario.parameters))
-            for function in _TIMEOUTS
+            for function in _FUNCTIONS
         }
         self._machine = machine
         bound = {number: (lambda act=act: act(self)) for number, act in (intruders or {}).items()}
@@ -294,7 +294,7 @@ class World:
         label = f"{function} {self._names[function]}"
         for provider in DEFAULT_PROVIDERS.values():
             provider.clear_cache()  # the cached key; making the client anew takes longer than all the rest
-        context = _Context(f"{self.table} {label}", self._now + _TIMEOUTS[function])
+        context = _Context(f"{self.table} {label}", self._now + self.rig.timeout(function))
         self.calls.append((function, event))
         try:
             with patch.dict(os.environ, self._environments[function]), self.tap.invocation(label):

@@ -143,7 +143,7 @@ TEMPLATE = {
             },
         },
         "Ended": {"Type": "AWS::SQS::Queue"},
-        "EndedRule": {
+        "ExecutionEndedRule": {
             "Type": "AWS::Events::Rule",
             "Properties": {
                 "EventPattern": {

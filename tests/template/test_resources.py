@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 FUNCTIONS = ["SubmitFunction", "StatusFunction", "FinalizeFunction", "SweepFunction"]
 BUCKETS = {"InboxBucket": "InboxBucketPolicy", "ResultsBucket": "ResultsBucketPolicy"}
-QUEUES = ["SubmitQueue", "SubmitDeadLetters", "DropRuleDeadLetters", "EndedQueue", "EndedDeadLetters"]
+QUEUES = ["SubmitQueue", "SubmitDeadLetters", "DropRuleDeadLetters", "ExecutionEndedQueue", "ExecutionEndedDeadLetters"]
 # Each rule with the queues that it sends to.
-RULES = {"DropRule": ("SubmitQueue", "DropRuleDeadLetters"), "EndedRule": ("EndedQueue",)}
-DEAD_LETTERS = {"SubmitDeadLetters", "DropRuleDeadLetters", "EndedDeadLetters"}
+RULES = {"DropRule": ("SubmitQueue", "DropRuleDeadLetters"), "ExecutionEndedRule": ("ExecutionEndedQueue",)}
+DEAD_LETTERS = {"SubmitDeadLetters", "DropRuleDeadLetters", "ExecutionEndedDeadLetters"}
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
 # Statements that need every resource, and why.
@@ -227,7 +227,7 @@ def test_the_rules_filter_as_little_as_they_can(resources: Resources) -> None:
             "detail-type": ["Object Created"],
             "detail": {"bucket": {"name": [{"Ref": "InboxBucket"}]}, "object": {"key": [{"prefix": "inbox/"}]}},
         },
-        "EndedRule": {
+        "ExecutionEndedRule": {
             "source": ["aws.states"],
             "detail-type": ["Step Functions Execution Status Change"],
             "detail": {
@@ -264,14 +264,14 @@ def test_only_the_rule_may_send_to_its_queues(resources: Resources, rule: str) -
 def test_of_an_execution_the_name_alone_passes(resources: Resources) -> None:
     """EventBridge User Guide, "Input transformation": a text in place of <name> gets its quotes."""
     event = json.loads((ROOT / "events" / "execution-ended.json").read_text())
-    (target,) = resources.properties("EndedRule")["Targets"]
+    (target,) = resources.properties("ExecutionEndedRule")["Targets"]
     assert set(target["InputTransformer"]) == {"InputPathsMap", "InputTemplate"}
     assert target["InputTransformer"]["InputPathsMap"] == {"execution": "$.detail.name"}
     body = target["InputTransformer"]["InputTemplate"].replace("<execution>", json.dumps(event["detail"]["name"]))
     (record,) = json.loads((ROOT / "events" / "sweep-queue-batch.json").read_text())["Records"]
     assert body == record["body"]
     assert parse(ExecutionEnded, body) == ExecutionEnded(execution="starry-cat-0001")
-    pattern = resources.properties("EndedRule")["EventPattern"]
+    pattern = resources.properties("ExecutionEndedRule")["EventPattern"]
     assert event["source"] in pattern["source"]
     assert event["detail-type"] in pattern["detail-type"]
     assert event["detail"]["status"] in pattern["detail"]["status"]
@@ -311,8 +311,8 @@ def test_a_drop_is_tried_five_times(template: Json, resources: Resources) -> Non
 
 
 def test_an_ended_execution_is_tried_five_times(resources: Resources) -> None:
-    queue = resources.properties("EndedQueue")
-    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": _arn("EndedDeadLetters"), "maxReceiveCount": 5}
+    queue = resources.properties("ExecutionEndedQueue")
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": _arn("ExecutionEndedDeadLetters"), "maxReceiveCount": 5}
     assert queue["VisibilityTimeout"] >= 6 * resources.properties("SweepFunction")["Timeout"]
 
 
@@ -327,7 +327,7 @@ def test_messages_are_taken_one_at_a_time(resources: Resources) -> None:
             "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}},
         },
         "SweepFunction": {
-            "EventSourceArn": _arn("EndedQueue"),
+            "EventSourceArn": _arn("ExecutionEndedQueue"),
             "FunctionName": {"Ref": "SweepFunction"},
             "BatchSize": 1,
         },
@@ -457,13 +457,14 @@ def test_an_alarm_rings_for_everything_that_is_stuck(resources: Resources) -> No
     assert {name: _watched(alarm) for name, alarm in resources.of("AWS::CloudWatch::Alarm").items()} == {
         "SubmitDeadLettersAlarm": (*depth, "SubmitDeadLetters", "QueueName"),
         "DropRuleDeadLettersAlarm": (*depth, "DropRuleDeadLetters", "QueueName"),
-        "EndedDeadLettersAlarm": (*depth, "EndedDeadLetters", "QueueName"),
+        "ExecutionEndedDeadLettersAlarm": (*depth, "ExecutionEndedDeadLetters", "QueueName"),
         "ExecutionsFailedAlarm": ("AWS/States", "ExecutionsFailed", "StateMachineArn", "Ref", "JobsMachine"),
         "ExecutionsTimedOutAlarm": ("AWS/States", "ExecutionsTimedOut", "StateMachineArn", "Ref", "JobsMachine"),
         "StatusErrorsAlarm": ("AWS/Lambda", "Errors", "FunctionName", "Ref", "StatusFunction"),
-        "UnknownJobsAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "unknown"),
-        "LostJobsAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "lost"),
+        "JobsUnknownAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "unknown"),
+        "JobsLostAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "lost"),
         "JobsUnstoredAlarm": ("Bucketbrush", "JobsUnstored", *service),
+        "JobsLateAlarm": ("Bucketbrush", "JobsLate", *service),
         "JobsOverdueAlarm": ("Bucketbrush", "JobsOverdue", *service),
         "SweepSilentAlarm": ("Bucketbrush", "JobsOverdue", *service),
     }

@@ -20,7 +20,7 @@ SAMPLES = sorted((ROOT / "events").iterdir())
 QUEUES: dict[str, tuple[str, Any, type | None]] = {
     "submit-queue-batch.json": ("SubmitQueue", ObjectCreated, Drop),
     "submit-again-batch.json": ("SubmitQueue", AgainCall, Again),
-    "sweep-queue-batch.json": ("EndedQueue", ExecutionEnded, None),
+    "sweep-queue-batch.json": ("ExecutionEndedQueue", ExecutionEnded, None),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
     "submit-call.json": events.parse_order,

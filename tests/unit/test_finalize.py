@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from bucketbrush.adapters.toapis import TaskState
 from bucketbrush.domain.errors import (
+    AnnouncementFailed,
     ApiKeyMissing,
     JobBusy,
     Money,
     PictureUnreadable,
     ResultUnstored,
-    ResultUntold,
     TaskUnfinished,
     TaskUnreadable,
 )
@@ -236,11 +236,7 @@ LOOK_THERE = "client_business_id cat-1"
         ({"state": State.SUBMITTING, **TASKLESS}, RUNNING, Money.MOVED, GOES_ON),
         ({"state": State.SUBMITTING, **TASKLESS}, task(TaskState.FAILED), Money.NOT_MOVED, FREE),
         ({}, RUNNING, Money.MOVED, GOES_ON),
-        ({}, UNREADABLE, Money.MOVED, GOES_ON),
         ({}, task(TaskState.FAILED, error="boom."), Money.NOT_MOVED, "boom. It refunds"),
-        (UNSTORED, RUNNING, Money.MOVED, "in_progress"),
-        (UNSTORED, UNREADABLE, Money.MOVED, "HTTP 500"),
-        (UNSTORED, task(TaskState.DONE), Money.MOVED, "The task tsk_1 is paid."),
     ],
 )
 def test_a_stopped_job_ends_cancelled_at_once(
@@ -264,7 +260,6 @@ def test_a_stopped_job_ends_cancelled_at_once(
     ("pictures", "stored", "words"),
     [
         ([PNG, PNG], [FIRST, SECOND], "Stored 2 of 2 pictures. The task tsk_1 is paid."),
-        ([BROKEN, PNG], [SECOND], "Picture 1: result: found 1 of 2"),
         ([PNG, HTML], [FIRST], "Picture 2: result: found markup"),
     ],
 )
@@ -277,6 +272,26 @@ def test_what_is_made_when_a_job_is_stopped_is_kept(
     assert (told.outcome, told.money) == (Outcome.CANCELLED, Money.MOVED)
     assert [picture.key for picture in told.pictures] == stored
     assert words in told.message
+
+
+@pytest.mark.parametrize("changes", [{}, UNSTORED], ids=["waiting", "unstored"])
+def test_a_stopped_job_does_not_give_up_pictures_for_one_failing_look(world: World, changes: dict[str, Any]) -> None:
+    waiting(world, [BROKEN, PNG], PNG, **changes)
+    done, world.api.task = world.api.task, UNREADABLE
+    with pytest.raises((TaskUnreadable, ResultUnstored)):
+        finalize(world, STOPPED)
+    world.api.task = done
+    with pytest.raises(ResultUnstored, match="Picture 1"):
+        finalize(world, STOPPED)
+    told = finalize(world, STOPPED)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.CANCELLED, [FIRST, SECOND])
+
+
+def test_a_stopped_job_that_nobody_can_look_at_ends_after_a_day(world: World) -> None:
+    waiting(world)
+    world.api.task = UNREADABLE
+    world.time = ACCEPTED_AT + LINK_SECONDS
+    assert finalize(world, STOPPED).outcome is Outcome.CANCELLED
 
 
 def test_a_job_that_has_ended_stays_as_it_ended(world: World) -> None:
@@ -296,7 +311,7 @@ def test_a_job_that_has_ended_stays_as_it_ended(world: World) -> None:
         (
             RUNNING,
             DEADLINE_SECONDS,
-            "No end was seen 3,600 s after the task was accepted: task tsk_1: found in_progress",
+            "No end was seen 3,600 s after the task was accepted. The last look found tsk_1 in_progress.",
         ),
         (UNREADABLE, LINK_SECONDS, "HTTP 500"),
         (NO_KEY, LINK_SECONDS, "secret: none"),
@@ -548,8 +563,8 @@ def test_a_result_that_was_written_but_not_told_is_the_truth(world: World, chang
 
 def test_a_result_that_nobody_was_told_of_leaves_the_job_open(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     waiting(world, PNG, PNG)
-    world.announcements.problem = ResultUntold("event bus: ThrottlingException.")
-    with pytest.raises(ResultUntold):
+    world.announcements.problem = AnnouncementFailed("event bus: ThrottlingException.")
+    with pytest.raises(AnnouncementFailed):
         finalize(world)
     assert row(world) == ROW
     world.announcements.problem = None

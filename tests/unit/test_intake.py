@@ -168,7 +168,7 @@ def test_what_cannot_run_again_is_refused_with_what_can(
     with pytest.raises(AgainRefused) as refused:
         world.again("cat-1", attempt)
     assert words in str(refused.value)
-    assert "nothing was paid" in str(refused.value)
+    assert "This message sent nothing" in str(refused.value)
     assert (world.api.bodies, world.executions.started) == ([], [])
 
 

@@ -15,7 +15,7 @@ from bucketbrush.domain.errors import AGAIN, ApiKeyMissing, Money, ProviderRefus
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.pictures import PictureFormat
-from bucketbrush.domain.result import LateNotice, Picture, Result, announce, make_result, verdict_of
+from bucketbrush.domain.result import LateNotice, Picture, Result, announcement_of, make_result, verdict_of
 from bucketbrush.domain.verdicts import STOPPED
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ REFUSAL = ProviderRefused("HTTP 402.")
 IN_CONSOLE = ["may have been paid", "client_business_id cat-1-2", "only if it is not there"]
 GOES_ON = ["task tsk_1 goes on", "no way to cancel", "paid when it completes", "24 hours"]
 PAID = "The task tsk_1 is paid."
-PAYS_AGAIN = "To run the job again pays again"
+PAYS_AGAIN = "Running it again pays again"
 BAD = "Picture 2: found HTML."
 
 
@@ -83,13 +83,13 @@ BAD = "Picture 2: found HTML."
             MOVED,
             ["21,600 s after", "it queued.", *GOES_ON, "which pays again, look there"],
         ),
-        (verdicts.cancelled(JOB, "it queued."), "cancelled", MOVED, ["was stopped", ": it queued. The", *GOES_ON]),
+        (verdicts.cancelled(JOB, "it queued."), "cancelled", MOVED, ["was stopped. it queued. The", *GOES_ON]),
         (verdicts.cancelled_free("boom."), "cancelled", NOT, ["was stopped", "boom.", "refunds", AGAIN]),
         (verdicts.stored(JOB, 2, []), "completed", MOVED, ["2 of 2"]),
         (verdicts.stored(JOB, 3, []), "completed", MOVED, ["3 of 2"]),
         (verdicts.stored(JOB, 1, []), "partial", MOVED, ["1 of 2", "delivered no more", PAID, PAYS_AGAIN]),
         (verdicts.stored(JOB, 1, [BAD]), "partial", MOVED, ["1 of 2", BAD, PAID, PAYS_AGAIN, "support"]),
-        (verdicts.stored(JOB, 2, [BAD]), "partial", MOVED, ["2 of 2", BAD]),
+        (verdicts.stored(JOB, 2, [BAD]), "completed", MOVED, ["2 of 2"]),
         (verdicts.stored(JOB, 0, [BAD, BAD]), "lost", MOVED, ["0 of 2", BAD, PAID, PAYS_AGAIN, "support"]),
         (verdicts.stored(JOB, 0, []), "lost", MOVED, ["0 of 2", "delivered no more", PAID]),
         (verdicts.stored(WITHOUT_RECIPE, 1, []), "completed", MOVED, ["1 of 1"]),
@@ -204,13 +204,14 @@ def test_the_result_tells_the_whole_story() -> None:
 def test_telling_twice_tells_the_same_bytes() -> None:
     reread = Result.model_validate_json(result().model_dump_json())
     texts = {
-        announce(it, "out", "results/cat-1-2/result.json").model_dump_json() for it in (result(), result(), reread)
+        announcement_of(it, "out", "results/cat-1-2/result.json").model_dump_json()
+        for it in (result(), result(), reread)
     }
     assert len(texts) == 1
 
 
 def test_the_announcement_points_and_holds_no_prompt() -> None:
-    told = announce(result(), "out", "results/cat-1-2/result.json")
+    told = announcement_of(result(), "out", "results/cat-1-2/result.json")
     assert PROMPT not in told.model_dump_json()
     assert "http" not in told.model_dump_json()
     assert (told.id, told.job_id, told.outcome, told.money, told.preset, told.model) == (
@@ -227,7 +228,7 @@ def test_the_announcement_points_and_holds_no_prompt() -> None:
 
 def test_a_job_without_recipe_is_announced_too() -> None:
     bare = Job(job_id="x", state=State.DECIDED, created_at=1)
-    told = announce(make_result(bare, Verdict(outcome=Outcome.REJECTED, money=NOT, message="m"), 2), "out", "k")
+    told = announcement_of(make_result(bare, Verdict(outcome=Outcome.REJECTED, money=NOT, message="m"), 2), "out", "k")
     assert (told.model, told.preset, told.source, told.pictures) == (None, None, None, ())
 
 

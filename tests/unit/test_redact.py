@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,8 @@ LINK = (
         ("Authorization: Bearer abc.def-123456", "Authorization: [key removed]"),
         (f"refused: {PROMPT}!", "refused: [removed]!"),
         ('refused: paint "it" red and blue, please!', "refused: [removed]!"),
+        ('refused: paint "it" red and b...', "refused: [removed]..."),
+        (f"refused: {json.dumps(PROMPT)}!", 'refused: "[removed]"!'),
         ("one\x00two\x1b[31m\r\n\tthree\u2028four", "one two [31m three four"),
         ("", ""),
     ],

@@ -49,6 +49,7 @@ SWEEP = {
     **SHARED,
     "JOBS_MACHINE_ARN": "arn:machine",
     "FINALIZE_FUNCTION": "finalize",
+    "DEADLINE_SECONDS": "3600",
     "SWEEP_AFTER_SECONDS": "900",
 }
 KINDS: list[tuple[type[FunctionSettings], dict[str, str]]] = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush.adapters.toapis import TaskState
-from bucketbrush.domain.errors import ApiKeyMissing, ResultUntold, TaskUnreadable
+from bucketbrush.domain.errors import AnnouncementFailed, ApiKeyMissing, TaskUnreadable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from bucketbrush.status import Seen
@@ -117,8 +117,8 @@ def test_a_job_whose_time_is_over_is_not_late_any_more(world: World) -> None:
 
 
 def test_what_could_not_be_told_is_told_at_the_next_look(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.bus.problem = ResultUntold("event bus: ThrottlingException.")
-    with pytest.raises(ResultUntold):
+    world.bus.problem = AnnouncementFailed("event bus: ThrottlingException.")
+    with pytest.raises(AnnouncementFailed):
         look(world, task(TaskState.WAITING), age=LATE_SECONDS)
     assert (world.ledger.rows["cat-1"].late_at, emitted(capsys.readouterr().out, "JobsLate")) == (None, [])
     world.bus.problem = None

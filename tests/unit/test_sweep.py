@@ -10,7 +10,7 @@ from bucketbrush.adapters.toapis import TaskState
 from bucketbrush.domain.errors import Money, SweepIncomplete
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
-from tests.unit.fakes import PNG, SWEEP_AFTER_SECONDS, emitted, task
+from tests.unit.fakes import DEADLINE_SECONDS, PNG, SWEEP_AFTER_SECONDS, emitted, task
 
 if TYPE_CHECKING:
     import io
@@ -47,9 +47,9 @@ def test_a_running_job_is_left_alone_ever_longer(world: World) -> None:
     waits = []
     for _ in range(5):
         world.time = float(check_of(world) or 0)
-        world.sweep()
+        world.sweep(world.invocation())
         waits.append(int((check_of(world) or 0) - world.time))
-    assert waits == [900, 900, 1800, 3600, 7200]
+    assert waits == [900, 900, 1800, 3600, 3600]
     assert (world.executions.started, world.finalizer.started) == ([], [])
 
 
@@ -57,14 +57,14 @@ def test_pictures_at_stake_are_looked_after_at_the_same_pace(world: World) -> No
     stands(world, "RUNNING", state=State.UNSTORED, made_at=NOW)
     for _ in range(5):
         world.time = float(check_of(world) or 0)
-        world.sweep()
+        world.sweep(world.invocation())
         assert check_of(world) == world.time + SWEEP_AFTER_SECONDS
 
 
 def test_only_jobs_whose_time_has_come_are_asked_for_the_oldest_first(world: World) -> None:
     for job_id, next_check in {"new": NOW + 1, "younger": NOW, "older": NOW - 1, "ended": None}.items():
         stands(world, "RUNNING", job_id, next_check=next_check)
-    world.sweep()
+    world.sweep(world.invocation())
     assert world.executions.asked == ["older", "younger"]
     assert check_of(world, "new") == NOW + 1
 
@@ -72,7 +72,7 @@ def test_only_jobs_whose_time_has_come_are_asked_for_the_oldest_first(world: Wor
 @pytest.mark.parametrize("state", OPEN)
 def test_a_drop_whose_execution_was_never_started_gets_it(world: World, state: State) -> None:
     stands(world, None, state=state, source=SOURCE)
-    world.sweep()
+    world.sweep(world.invocation())
     assert (world.executions.started, world.finalizer.started) == (["cat-1"], [])
     assert check_of(world) == NOW + SWEEP_AFTER_SECONDS
 
@@ -80,7 +80,7 @@ def test_a_drop_whose_execution_was_never_started_gets_it(world: World, state: S
 @pytest.mark.parametrize("state", OPEN)
 def test_without_a_file_there_is_nothing_to_start(world: World, state: State) -> None:
     stands(world, None, state=state)
-    world.sweep()
+    world.sweep(world.invocation())
     assert (world.executions.started, world.finalizer.started) == ([], [("cat-1", "no execution")])
 
 
@@ -90,7 +90,7 @@ def test_a_job_whose_execution_has_ended_is_ended_for_that_reason(
     world: World, status: str, source: ObjectVersion | None
 ) -> None:
     stands(world, status, source=source)
-    world.sweep()
+    world.sweep(world.invocation())
     assert (world.executions.started, world.finalizer.started) == ([], [("cat-1", status)])
     assert check_of(world) == NOW + SWEEP_AFTER_SECONDS
 
@@ -98,8 +98,8 @@ def test_a_job_whose_execution_has_ended_is_ended_for_that_reason(
 def test_what_did_not_help_is_done_again_later(world: World) -> None:
     stands(world, "FAILED")
     for _ in range(3):
-        world.sweep()
-        world.sweep()  # its time has not come
+        world.sweep(world.invocation())
+        world.sweep(world.invocation())  # its time has not come
         world.time += SWEEP_AFTER_SECONDS
     assert world.finalizer.started == [("cat-1", "FAILED")] * 3
 
@@ -110,10 +110,10 @@ def test_of_two_sweeps_one_acts(world: World, source: ObjectVersion | None, stat
 
     def another() -> None:
         world.executions.during_status = lambda: None
-        world.sweep()
+        world.sweep(world.invocation())
 
     world.executions.during_status = another
-    world.sweep()
+    world.sweep(world.invocation())
     assert len(world.executions.started) + len(world.finalizer.started) == 1
 
 
@@ -125,7 +125,7 @@ def test_a_job_that_ends_meanwhile_is_left_alone(world: World) -> None:
         world.ledger.rows["cat-1"] = row.model_copy(update={"state": State.ENDED, "next_check": None})
 
     world.executions.during_status = ended
-    world.sweep()
+    world.sweep(world.invocation())
     assert (world.finalizer.started, check_of(world)) == ([], None)
 
 
@@ -140,7 +140,7 @@ def test_what_happens_to_a_job_before_its_turn_is_seen(world: World, changes: di
             world.ledger.put(job.model_copy(update=changes))
 
     world.executions.during_status = before_its_turn
-    world.sweep()
+    world.sweep(world.invocation())
     assert (world.executions.asked, world.finalizer.started) == (["a"], [])
 
 
@@ -152,16 +152,16 @@ def test_one_job_does_not_keep_the_others_waiting(
     stands(world, OSError("down"), "c", state=State.UNSTORED, made_at=NOW)
     stands(world, "RUNNING", "d")
     with pytest.raises(SweepIncomplete, match=r"could not look after 2 of the open jobs .*RuntimeError"):
-        world.sweep()
+        world.sweep(world.invocation())
     assert world.finalizer.started == [("b", "FAILED")]
     assert check_of(world, "d") == NOW + SWEEP_AFTER_SECONDS
     assert (check_of(world, "a"), check_of(world, "c")) == (NOW, NOW)  # the next sweep looks after them
-    assert gauges(capsys) == {"JobsOverdue": [1], "JobsUnstored": [1]}
+    assert gauges(capsys) == {"JobsOverdue": [3], "JobsUnstored": [1]}  # what it cannot look at stands badly too
     assert [word for word in ("RuntimeError", "OSError") if word not in logs.getvalue()] == []
 
 
 def test_a_sweep_that_finds_nothing_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.sweep()
+    world.sweep(world.invocation())
     assert gauges(capsys) == {"JobsOverdue": [0], "JobsUnstored": [0]}
 
 
@@ -170,7 +170,7 @@ def test_a_sweep_counts_what_stands_badly(world: World, capsys: pytest.CaptureFi
     stands(world, "RUNNING", "b", state=State.UNSTORED)
     stands(world, "FAILED", "c", state=State.UNSTORED)
     stands(world, None, "d", source=SOURCE)
-    world.sweep()
+    world.sweep(world.invocation())
     assert gauges(capsys) == {"JobsOverdue": [2], "JobsUnstored": [2]}
 
 
@@ -245,3 +245,25 @@ def test_a_stopped_execution_ends_its_job_wherever_it_stood(world: World, state:
     told = world.finalize(*world.finalizer.started[0], world.invocation(900))
     assert told.outcome is outcome
     assert (world.ledger.rows["cat-1"].state, check_of(world)) == (State.ENDED, None)
+
+
+def test_a_running_execution_is_not_believed_for_ever(world: World) -> None:
+    """Its looks fail in a way that nobody foresaw: a made picture must not wait for the execution's own end."""
+    stands(world, "RUNNING", submitted_at=NOW)
+    world.time = NOW + DEADLINE_SECONDS + 3 * 3600
+    world.sweep(world.invocation())
+    assert world.finalizer.started == [("cat-1", "RUNNING")]
+
+
+def test_a_row_without_a_check_is_looked_after_when_its_execution_ends(world: World) -> None:
+    stands(world, "FAILED", next_check=None)
+    world.sweep.execution_ended("cat-1")
+    assert world.finalizer.started == [("cat-1", "FAILED")]
+    assert check_of(world) == NOW + SWEEP_AFTER_SECONDS
+
+
+def test_a_sweep_ends_before_its_invocation_does(world: World) -> None:
+    for name in ("a", "b"):
+        stands(world, "FAILED", name)
+    world.sweep(world.invocation(seconds=10))
+    assert world.finalizer.started == []

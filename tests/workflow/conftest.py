@@ -74,9 +74,12 @@ class System:
 
         return until(find, f"a row for {key}", pause=0.1)
 
+    def execution_arn(self, job_id: str) -> str:
+        return self.output("JobsMachineArn").replace(":stateMachine:", ":execution:") + f":{job_id}"
+
     def execution(self, job_id: str) -> dict[str, Any]:
         """The job's execution when it has ended."""
-        arn = self.output("JobsMachineArn").replace(":stateMachine:", ":execution:") + f":{job_id}"
+        arn = self.execution_arn(job_id)
         sfn = self.client("stepfunctions")
 
         def look() -> dict[str, Any] | None:
@@ -125,8 +128,7 @@ class System:
 
     def stop(self, job_id: str) -> None:
         """Cancel the job."""
-        arn = self.output("JobsMachineArn").replace(":stateMachine:", ":execution:")
-        self.client("stepfunctions").stop_execution(executionArn=f"{arn}:{job_id}")
+        self.client("stepfunctions").stop_execution(executionArn=self.execution_arn(job_id))
 
     def sweep(self) -> dict[str, Any]:
         """One sweep, as its schedule calls it."""

@@ -32,7 +32,7 @@ def faults(system: System) -> Iterator[Any]:
 def no_rule(system: System) -> Iterator[None]:
     """Nobody hears that an execution has ended."""
     events = system.client("events")
-    (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if "EndedRule" in rule["Name"]]
+    (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if "ExecutionEndedRule" in rule["Name"]]
     events.disable_rule(Name=rule)
     yield
     events.enable_rule(Name=rule)
@@ -87,7 +87,7 @@ def test_a_task_without_end_is_late_once_and_expires_after_a_last_look(system: S
 
     assert system.execution(job_id)["error"] == "expired"
 
-    words = ["found in_progress", "21,600 s after", "is paid when it completes"]
+    words = [" in_progress. The task", "21,600 s after", "is paid when it completes"]
     result = ended(system, job_id, "expired", "moved", *words)
     assert result["task_id"] in result["message"]
     heard = [message["Body"] for message in system.inbox[system.events_url] if job_id in message["Body"]]
@@ -107,9 +107,8 @@ def test_a_task_that_is_done_at_the_last_look_is_no_expired_one(system: System, 
 
 
 def _state_entered(system: System, job_id: str, state: str) -> bool:
-    arn = system.output("JobsMachineArn").replace(":stateMachine:", ":execution:")
     pages = system.client("stepfunctions").get_paginator("get_execution_history")
-    events = (event for page in pages.paginate(executionArn=f"{arn}:{job_id}") for event in page["events"])
+    events = (event for page in pages.paginate(executionArn=system.execution_arn(job_id)) for event in page["events"])
     return any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in events)
 
 
@@ -143,7 +142,7 @@ def test_an_alarm_rings_while_pictures_can_still_be_stored_and_after_that_they_a
 
     assert system.execution(job_id)["error"] == "lost"
     ended(system, job_id, "lost", "moved", "Stored 0 of 1", "HTTP 404", "is paid", "pays again")
-    alarm = json.loads(system.heard(system.messages_url, "LostJobsAlarm")["Body"])
+    alarm = json.loads(system.heard(system.messages_url, "JobsLostAlarm")["Body"])
     assert alarm["NewStateValue"] == "ALARM"
 
 
@@ -155,7 +154,7 @@ def test_stopping_the_execution_cancels_a_job_that_waits_for_its_task(system: Sy
 
     system.stop(job_id)
 
-    ended(system, job_id, "cancelled", "moved", "was stopped", "found in_progress", "no way to cancel it")
+    ended(system, job_id, "cancelled", "moved", "was stopped", " in_progress. The task", "no way to cancel it")
     assert system.execution(job_id)["status"] == "ABORTED"
 
 
@@ -245,8 +244,7 @@ def test_a_sweep_that_stays_away_rings_an_alarm(system: System) -> None:
 
 
 def redrive(system: System, job_id: str) -> None:
-    arn = system.output("JobsMachineArn").replace(":stateMachine:", ":execution:")
-    system.client("stepfunctions").redrive_execution(executionArn=f"{arn}:{job_id}")
+    system.client("stepfunctions").redrive_execution(executionArn=system.execution_arn(job_id))
 
 
 def test_a_stopped_execution_that_is_redriven_in_time_goes_on(system: System, no_rule: None) -> None:
@@ -294,7 +292,7 @@ def test_an_unknown_job_rings_an_alarm(system: System) -> None:
 
     assert execution["error"] == "unknown"
     ended(system, job_id, "unknown", "unknown", "may have been paid", f"client_business_id {job_id}")
-    assert json.loads(system.heard(system.messages_url, "UnknownJobsAlarm")["Body"])["NewStateValue"] == "ALARM"
+    assert json.loads(system.heard(system.messages_url, "JobsUnknownAlarm")["Body"])["NewStateValue"] == "ALARM"
 
 
 # ---- Again -----------------------------------------------------------------------------------------------------------

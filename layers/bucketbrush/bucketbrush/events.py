@@ -53,6 +53,8 @@ class Message(_Event):
 class AgainCall(_Event):
     """A message to run a job again; ``attempt`` is for one that may have been paid, and then its number must follow."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
     again: str = Field(min_length=1, max_length=80)
     attempt: int | None = Field(default=None, ge=2)
 

@@ -21,8 +21,8 @@ from bucketbrush.domain.errors import (
     TaskUnreadable,
 )
 from bucketbrush.domain.jobs import Invocation, Job
-from bucketbrush.domain.life import State
-from bucketbrush.domain.result import Announcement, Picture, Result, announce, make_result, verdict_of
+from bucketbrush.domain.life import STOPPED, State
+from bucketbrush.domain.result import Announcement, Picture, Result, announcement_of, make_result, verdict_of
 from bucketbrush.observability import count, logger
 from bucketbrush.settings import FinalizeSettings
 
@@ -47,7 +47,7 @@ class Finalize:
 
         ``fault`` is what ended the workflow before: the name of an error, or how its execution ended. Raises
         TaskUnfinished, TaskUnreadable or ResultUnstored while the task's pictures cannot be had yet, JobBusy while a
-        submit is under way, ResultUntold.
+        submit is under way, AnnouncementFailed.
         """
         job = self._find(job_id, fault)
         key = layout.result_key(job_id, _RESULT)
@@ -57,12 +57,13 @@ class Finalize:
         if result is None:
             made = self._make(job, fault, there, invocation)
             result = made if self.results.write_once(key, made.model_dump(mode="json")) else self._read(key)
-        announcement = announce(result, self.settings.results_bucket, key)
+        announcement = announcement_of(result, self.settings.results_bucket, key)
         self.announcements.tell(announcement)
         if job.state is not State.ENDED:
             verdict = verdict_of(result)
-            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=result.ended_at, next_check=None)
+            # Before the row says so: an alarm that rings twice is better than one that never rings.
             count("Jobs", outcome=result.outcome.value)
+            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=result.ended_at, next_check=None)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
 
@@ -75,7 +76,7 @@ class Finalize:
         if not job.state.before_task:
             return job
         job.demand_free(now)
-        if job.state is State.SUBMITTING and (task := self._found(job, now, stopped=fault == verdicts.STOPPED)):
+        if job.state is State.SUBMITTING and (task := self._found(job, now, stopped=fault == STOPPED)):
             return self.ledger.change(
                 job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at, next_check=next_check
             )
@@ -84,11 +85,11 @@ class Finalize:
 
     def _found(self, job: Job, now: int, *, stopped: bool) -> Task | None:
         """The task of a submit whose answer was lost, or None; raises TaskUnreadable while it may still be found."""
-        looked_for = now - (job.submitting_at or job.created_at)
+        looked_for = deadlines.looked_for(job, now)
         try:
             task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing):
-            if looked_for < verdicts.LINK_SECONDS:
+            if looked_for < deadlines.LINK_SECONDS:
                 raise
             return None
         if task is None and not stopped and looked_for < self.settings.lookup_seconds:
@@ -104,7 +105,7 @@ class Finalize:
     def _make(self, job: Job, fault: str | None, there: Iterable[str], invocation: Invocation) -> Result:
         if job.verdict:
             return make_result(job, job.verdict, int(self.now()))
-        stopped = fault == verdicts.STOPPED
+        stopped = fault == STOPPED
         kept = self._kept(job.job_id, there)
         if len(kept) >= job.asked:
             return self._end_stored(job, kept, [], stopped=stopped)
@@ -112,18 +113,18 @@ class Finalize:
             provider = self.connect()
             task = provider.read(str(job.task_id), prompt=(job.recipe or {}).get("prompt", ""))
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            return self._end_unseen(job, problem, verdicts.LINK_SECONDS, kept, stopped=stopped)
+            return self._end_unseen(job, problem, deadlines.LINK_SECONDS, kept, stopped=stopped)
         times = (task.created_at, task.completed_at)
         if task.state is TaskState.FAILED and job.made_at is None:
             verdict = verdicts.cancelled_free(task.error) if stopped else verdicts.failed(task.error)
             return make_result(job, verdict, int(self.now()), task_times=times)
         if task.state is not TaskState.DONE:
-            unfinished = TaskUnfinished(f"task {task.task_id}: found {task.status}; allowed: completed or failed.")
+            unfinished = TaskUnfinished(f"The last look found {task.task_id} {task.status}.")
             return self._end_unseen(job, unfinished, self.settings.deadline_seconds, kept, stopped=stopped)
         pictures, never, later = self._store(job.job_id, task, provider, kept, invocation)
         now = int(self.now())
         made_at = deadlines.made_at(job, task.completed_at, now)
-        if later and not stopped and not deadlines.are_links_dead(made_at, now):
+        if later and len(pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
             self._mark_unstored(job, made_at, now)
             raise ResultUnstored(" ".join(later))
         return self._end_stored(job, pictures, [*never, *later], times, stopped=stopped)
@@ -135,7 +136,7 @@ class Finalize:
         problems: list[str],
         times: tuple[int | None, int | None] = (None, None),
         *,
-        stopped: bool = False,
+        stopped: bool,
     ) -> Result:
         verdict = verdicts.stored(job, len(pictures), problems, stopped=stopped)
         in_order = tuple(picture for _, picture in sorted(pictures.items()))
@@ -147,14 +148,13 @@ class Finalize:
         """The end of a task whose end the last look did not show; raises ``problem`` while there is time."""
         now = int(self.now())
         if job.made_at is not None:
-            if not stopped and not deadlines.are_links_dead(job.made_at, now):
+            if not deadlines.are_links_dead(job.made_at, now):
                 raise ResultUnstored(problem.message)
             return self._end_stored(job, kept, [problem.message], stopped=stopped)
-        if stopped:
-            return make_result(job, verdicts.cancelled(job, problem.message), now)
-        if not deadlines.is_overdue(job, now, patience):
+        if not (stopped and isinstance(problem, TaskUnfinished)) and not deadlines.is_overdue(job, now, patience):
             raise problem
-        return make_result(job, verdicts.expired(job, problem.message, patience), now)
+        end = verdicts.cancelled(job, problem.message) if stopped else verdicts.expired(job, problem.message, patience)
+        return make_result(job, end, now)
 
     def _mark_unstored(self, job: Job, made_at: int, now: int) -> None:
         logger.warning("pictures are made and not stored yet", job_id=job.job_id, task_id=job.task_id)

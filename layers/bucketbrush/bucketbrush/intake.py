@@ -65,6 +65,8 @@ class Intake:
         following = job.attempt + 1
         if again.attempt != following and (again.attempt or job.verdict.money is not Money.NOT_MOVED):
             given = f"attempt {again.attempt}" if again.attempt else "no attempt"
+            if self.submit.ledger.get(attempt_job_id(job)):
+                raise AgainRefused(f"{name}: found that it ran again; allowed: its last attempt.")
             raise AgainRefused(
                 f"{name}: its outcome is {job.verdict.outcome} (money {job.verdict.money}); found {given}; allowed: "
                 f'"attempt": {following}, which may pay again.'

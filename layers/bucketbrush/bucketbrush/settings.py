@@ -73,6 +73,7 @@ class FinalizeSettings(ProviderSettings):
 class SweepSettings(FunctionSettings):
     jobs_machine_arn: str
     finalize_function: str
+    deadline_seconds: Seconds
     sweep_after_seconds: Seconds
 
 

@@ -37,7 +37,7 @@ class Status:
     def __call__(self, job_id: str, task_id: str, polls: int) -> Seen:
         """Read the task once and note in the row what was seen. A failing look never ends a task: it goes on there.
 
-        Raises ResultUntold when a job takes long and nobody could be told.
+        Raises AnnouncementFailed when a job takes long and nobody could be told.
         """
         facts: dict[str, Any] = {"polls": polls}
         ended = False

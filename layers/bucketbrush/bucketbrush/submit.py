@@ -13,7 +13,7 @@ from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain import layout, verdicts
+from bucketbrush.domain import deadlines, layout, verdicts
 from bucketbrush.domain.errors import (
     AgainRefused,
     ApiKeyMissing,
@@ -165,11 +165,11 @@ class Submit:
 
     def _look_up(self, job: Job) -> Job:
         """A POST may have been written and its answer is not known: look for the task, never send again."""
-        looked_for = int(self.now()) - (job.submitting_at or 0)
+        looked_for = deadlines.looked_for(job, int(self.now()))
         try:
             task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            if looked_for >= verdicts.LINK_SECONDS:
+            if looked_for >= deadlines.LINK_SECONDS:
                 return self._decide(job, verdicts.unknown(job, f"It could not be looked up: {problem.message}"))
             return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
         if task:
@@ -230,7 +230,7 @@ class Submit:
             state=State.WAITING,
             task_id=task_id,
             plan=self.settings.poll_plan_seconds,
-            submitted_at=int(self.now()),
+            submitted_at=job.submitting_at,
             hold_seconds=None,
             next_check=self._next_check(),
             **_FREE,

@@ -11,14 +11,14 @@ from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.domain import deadlines
 from bucketbrush.domain.errors import SweepIncomplete
-from bucketbrush.domain.jobs import Job
-from bucketbrush.domain.life import State
+from bucketbrush.domain.jobs import Invocation, Job
+from bucketbrush.domain.life import RUNNING, State
 from bucketbrush.domain.redact import redact
 from bucketbrush.observability import gauge, logger
 from bucketbrush.settings import SweepSettings
 
-_RUNNING = "RUNNING"
-_MOST_JOBS = 500
+_CLOSING_SECONDS = 15  # of an invocation, kept for what comes after the jobs
+_STUCK_SECONDS = 10_800  # how long after its deadline a running execution is still believed to end its job
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,17 @@ class Sweep:
     finalizer: Finalizer
     now: Callable[[], float]
 
-    def __call__(self) -> None:
+    def __call__(self, invocation: Invocation) -> None:
         """Look after the jobs whose time has come, the oldest first, and emit how many of them stand badly.
 
         Raises SweepIncomplete when it could not look after some; the others are looked after.
         """
         now = int(self.now())
         overdue, unstored, failures = 0, 0, []
-        for job_id in self.ledger.due(now, _MOST_JOBS):
+        for job_id in self.ledger.due(now):
+            if self.now() > invocation.ends_at - _CLOSING_SECONDS:
+                logger.warning("more jobs are due than one sweep can look after; the next one goes on")
+                break
             try:
                 job = self.ledger.get(job_id)
                 if job is None or job.next_check is None or job.next_check > now:
@@ -48,7 +51,7 @@ class Sweep:
             except Exception as problem:  # noqa: BLE001 - one job must not keep the sweep from the others
                 logger.error("a job could not be looked after", job_id=job_id, reason=redact(repr(problem)))
                 failures.append(type(problem).__name__)
-        gauge("JobsOverdue", overdue)
+        gauge("JobsOverdue", overdue + len(failures))
         gauge("JobsUnstored", unstored)
         if failures:
             raise SweepIncomplete(f"sweep: could not look after {len(failures)} of the open jobs ({failures[0]}).")
@@ -59,7 +62,7 @@ class Sweep:
         if job is None:
             # A caller's execution that died before its document was read; one that was redriven since goes on.
             status = self.executions.status(job_id)
-            if status != _RUNNING:
+            if status != RUNNING:
                 self.finalizer.start(job_id, status)
         elif job.state is not State.ENDED:
             self._look_after(job)
@@ -67,7 +70,7 @@ class Sweep:
     def _look_after(self, job: Job) -> bool:
         """Whether nobody worked on the job any more, so that this had to be mended."""
         now, status = int(self.now()), self.executions.status(job.job_id)
-        if status == _RUNNING:
+        if status == RUNNING and not self._is_stuck(job, now):
             self.ledger.postpone(job, deadlines.next_check(job, now, self.settings.sweep_after_seconds))
             return False
         # Also a claim: of two sweeps one goes on.
@@ -79,3 +82,8 @@ class Sweep:
         else:
             self.finalizer.start(job.job_id, status or "no execution")
         return True
+
+    def _is_stuck(self, job: Job, now: int) -> bool:
+        """Whether the execution runs and should have ended its job long ago: its looks fail in a way nobody foresaw."""
+        patience = self.settings.deadline_seconds + _STUCK_SECONDS
+        return job.submitted_at is not None and deadlines.is_overdue(job, now, patience)

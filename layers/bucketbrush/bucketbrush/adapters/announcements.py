@@ -5,7 +5,7 @@ A job that takes long is an event only.
 
 from typing import TYPE_CHECKING
 
-from bucketbrush.domain.errors import ResultUntold
+from bucketbrush.domain.errors import AnnouncementFailed
 from bucketbrush.domain.result import Announcement, LateNotice
 
 if TYPE_CHECKING:
@@ -24,13 +24,13 @@ class Bus:
         self._client = client
 
     def put(self, kind: str, detail: str) -> None:
-        """Raises ResultUntold when EventBridge takes the request and refuses the event."""
+        """Raises AnnouncementFailed when EventBridge takes the request and refuses the event."""
         answer = self._client.put_events(Entries=[{"Source": EVENT_SOURCE, "DetailType": kind, "Detail": detail}])
         if answer["FailedEntryCount"]:
-            raise ResultUntold(f"event bus: {answer['Entries'][0].get('ErrorCode')}.")
+            raise AnnouncementFailed(f"event bus: {answer['Entries'][0].get('ErrorCode')}.")
 
     def tell_late(self, notice: LateNotice) -> None:
-        """Say that a job takes long. Raises ResultUntold."""
+        """Say that a job takes long. Raises AnnouncementFailed."""
         self.put(LATE, notice.model_dump_json())
 
 
@@ -43,11 +43,13 @@ class Announcements:
     def tell(self, announcement: Announcement) -> None:
         """At least once, the same bytes every time. Attributes are for SNS filter policies.
 
-        Raises ResultUntold when EventBridge refuses the event.
+        Raises AnnouncementFailed when EventBridge refuses the event.
         """
         message = announcement.model_dump_json()
         attributes = {"outcome": announcement.outcome, "model": announcement.model, "preset": announcement.preset}
         subject = f"Bucketbrush {announcement.outcome}: {announcement.job_id}"
+        # People come last: whatever fails before is not mailed again and again.
+        self._bus.put("Image Job Completed" if announcement.outcome.succeeded else "Image Job Failed", message)
         self._sns.publish(
             TopicArn=self._topic_arn,
             Subject=_printable(subject).encode("ascii", "replace").decode()[:_SUBJECT_LENGTH],
@@ -58,7 +60,6 @@ class Announcements:
                 if value
             },
         )
-        self._bus.put("Image Job Completed" if announcement.outcome.succeeded else "Image Job Failed", message)
 
 
 def _printable(text: str) -> str:

@@ -6,7 +6,7 @@ and that what is written once is not there yet. A write that finds its own work 
 answer, and is no conflict. Open jobs stand in a sparse index by ``next_check``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,8 @@ _OPEN = "yes"  # the index's partition key: only open jobs have it
 class Ledger:
     """The ledger in the hands of one function.
 
-    ``keep_days`` is how long a row stays: ``expires_at`` (seconds since 1970) is the table's TTL attribute.
+    ``keep_days`` is how long the row of a dropped file stays: ``expires_at`` (seconds since 1970) is the table's TTL
+    attribute. A caller's row stays for good, because its name can come again and its result would be there.
     """
 
     def __init__(self, client: "DynamoDBClient", table: str, keep_days: int, actor: Actor) -> None:
@@ -41,16 +42,16 @@ class Ledger:
     def create(self, job: Job) -> Job | None:
         """Write a new row and return None, or return the row that already stands there."""
         demand_step(None, job.state, self._actor)
-        expires_at = job.created_at + self._keep_days * _SECONDS_PER_DAY
+        ends = {"expires_at": job.created_at + self._keep_days * _SECONDS_PER_DAY} if job.source else {}
         try:
             self._client.put_item(
                 TableName=self._table,
-                Item=_to_item({**_row(job), "expires_at": expires_at}),
+                Item=_to_item({**_row(job), **ends}),
                 ConditionExpression="attribute_not_exists(job_id)",
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
-            self._demand_refused(error, job.job_id)
+            _demand_refused(error, job.job_id)
             found = _standing(error)
             return None if found == job else found
         return None
@@ -79,7 +80,7 @@ class Ledger:
                 absent=sorted(names.intersection(WRITE_ONCE)),
             )
         except ClientError as error:
-            self._demand_refused(error, job.job_id)
+            _demand_refused(error, job.job_id)
             if _standing(error) != changed:
                 raise JobBusy(f"job {job.job_id}: another invocation has changed it meanwhile.") from None
         return changed
@@ -93,30 +94,38 @@ class Ledger:
         try:
             return _to_job(self._update(job_id, facts, {"state": State.WAITING.value}))
         except ClientError as error:
-            self._demand_refused(error, job_id)
+            _demand_refused(error, job_id)
             return None
 
-    def due(self, now: int, most: int) -> list[str]:
-        """The ids of at most ``most`` open jobs whose ``next_check`` has come, the oldest first.
+    def due(self, now: int) -> Iterator[str]:
+        """The ids of the open jobs whose ``next_check`` has come, the oldest first.
 
         The index is a little behind the table.
         """
-        answer = self._client.query(
+        pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             IndexName=_OPEN_INDEX,
             KeyConditionExpression="#open = :open AND next_check <= :now",
             ExpressionAttributeNames={"#open": "open"},
             ExpressionAttributeValues={":open": {"S": _OPEN}, ":now": {"N": str(now)}},
-            Limit=most,
         )
-        return [item["job_id"]["S"] for item in answer["Items"]]
+        return (item["job_id"]["S"] for page in pages for item in page["Items"])
 
     def postpone(self, job: Job, next_check: int) -> bool:
-        """Say when the sweep looks again; False when the job has ended, or another sweep was here first."""
+        """Say when the sweep looks again; False when the job has moved on, or another sweep was here first."""
+        if job.state is State.ENDED:
+            return False
+        seen: dict[str, Any] = {"state": job.state.value}
+        absent = ["next_check"] if job.next_check is None else []
         try:
-            self._update(job.job_id, {"next_check": next_check}, {"next_check": job.next_check, "open": _OPEN})
+            self._update(
+                job.job_id,
+                {"next_check": next_check, "open": _OPEN},
+                seen if absent else {**seen, "next_check": job.next_check},
+                absent,
+            )
         except ClientError as error:
-            self._demand_refused(error, job.job_id)
+            _demand_refused(error, job.job_id)
             return False
         return True
 
@@ -141,13 +150,14 @@ class Ledger:
         )
         return answer["Attributes"]
 
-    def _demand_refused(self, error: ClientError, job_id: str) -> None:
-        """Raises everything but the refusal of a condition; a conflict of transactions as JobBusy."""
-        code = error.response["Error"]["Code"]
-        if code == "TransactionConflictException":
-            raise JobBusy(f"job {job_id}: a transaction holds its row at this moment.") from None
-        if code != "ConditionalCheckFailedException":
-            raise error
+
+def _demand_refused(error: ClientError, job_id: str) -> None:
+    """Raises everything but the refusal of a condition; a conflict of transactions as JobBusy."""
+    code = error.response["Error"]["Code"]
+    if code == "TransactionConflictException":
+        raise JobBusy(f"job {job_id}: a transaction holds its row at this moment.") from None
+    if code != "ConditionalCheckFailedException":
+        raise error
 
 
 def _row(job: Job) -> dict[str, Any]:

@@ -35,6 +35,8 @@ _LONGEST_WORD = 40
 _SENTENCE_ENDS = (".", "!", "?", "\u3002", "\uff01", "\uff1f")  # most error texts are Chinese
 # A request may have been taken before these: timeouts, and a conflict with what may be our own task.
 _UNCLEAR = (408, 409, 425, 499)
+# Sent elsewhere before it was taken; 303 is what comes after something was taken.
+_MOVED = (301, 302, 307, 308)
 # What the documented 503 codes mean; with any other a task may have been made.
 _BUSY_CODES = ("rate_limit_unavailable", "circuit_broken")
 _REFUSING_CODES = ("model_not_found",)
@@ -185,7 +187,7 @@ def _refusal(
     if (
         (unavailable and code in _REFUSING_CODES)
         or (answer.is_client_error and status not in _UNCLEAR)
-        or answer.is_redirect
+        or status in _MOVED
     ):
         return ProviderRefused(said)
     return SubmitUnanswered(said)

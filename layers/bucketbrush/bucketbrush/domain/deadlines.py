@@ -1,12 +1,19 @@
 """When a job's time is over. Times are whole seconds since 1970; every rule is told what time it is."""
 
 from bucketbrush.domain.jobs import Job
-from bucketbrush.domain.verdicts import LINK_SECONDS
+
+_RAREST_SECONDS = 3600
+LINK_SECONDS = 86_400  # how long result links live (ToAPIs, image task status page)
 
 
 def is_overdue(job: Job, now: int, deadline_seconds: int) -> bool:
     """Whether the task had its time, counted from its acceptance by the provider."""
     return now - (job.submitted_at or job.created_at) >= deadline_seconds
+
+
+def looked_for(job: Job, now: int) -> int:
+    """For how many seconds the task of a submit that was not answered has been looked for."""
+    return now - (job.submitting_at or job.created_at)
 
 
 def is_late(job: Job, now: int, late_seconds: int) -> bool:
@@ -28,6 +35,6 @@ def are_links_dead(since: int, now: int) -> bool:
 
 
 def next_check(job: Job, now: int, sweep_after_seconds: int) -> int:
-    """When the sweep looks again after a job whose execution runs: ever more rarely, unless pictures are at stake."""
+    """When the sweep looks after a running job again: more rarely with its age, unless pictures are at stake."""
     age = 0 if job.made_at is not None else now - job.created_at
-    return now + max(sweep_after_seconds, age)
+    return now + max(sweep_after_seconds, min(age, _RAREST_SECONDS))

@@ -21,14 +21,14 @@ holds a key, a signed URL or a prompt.
     |-- TaskUnfinished        finalize was called before the task ended
     |-- PictureUnreadable     what a result link gives is not a whole picture
     |-- ResultUnstored        pictures were made and paid, and are not all stored yet
-    |-- ResultUntold          the outcome is stored, and nobody was told yet
+    |-- AnnouncementFailed    nobody could be told yet
     `-- SweepIncomplete       the sweep could not look after some jobs
 """
 
 from enum import StrEnum
 from typing import ClassVar
 
-AGAIN = 'drop the file again or run the job again (README, "Run a job again")'
+AGAIN = 'drop the file again or run the job again (README, "Run a job again, or stop it")'
 
 
 class Money(StrEnum):
@@ -75,7 +75,7 @@ class ApiKeyMissing(BucketbrushError):
 
 class JobBusy(BucketbrushError):
     retryable = True
-    advice = "It is tried again when that invocation's lease is over."
+    advice = "It is tried again by itself."
 
 
 class StepForbidden(BucketbrushError):
@@ -83,7 +83,7 @@ class StepForbidden(BucketbrushError):
 
 
 class AgainRefused(BucketbrushError):
-    advice = 'Nothing was sent and nothing was paid: README, "Run a job again", says what such a message holds.'
+    advice = 'This message sent nothing: README, "Run a job again, or stop it", says what one holds.'
 
 
 class ProviderUnreachable(BucketbrushError):
@@ -134,10 +134,9 @@ class ResultUnstored(BucketbrushError):
     advice = "It is tried again by itself while the provider's links live (24 hours); nothing is paid again."
 
 
-class ResultUntold(BucketbrushError):
+class AnnouncementFailed(BucketbrushError):
     retryable = True
-    money = Money.MOVED
-    advice = "The outcome stands in result.json; it is announced again by itself."
+    advice = "It is announced again by itself."
 
 
 class SweepIncomplete(BucketbrushError):

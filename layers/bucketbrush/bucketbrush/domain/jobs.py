@@ -12,8 +12,9 @@ from bucketbrush.domain.errors import JobBusy, Money
 from bucketbrush.domain.life import State
 
 JOB_ID = re.compile(r"[a-z0-9-]{1,64}")
-_SLUG_LENGTH = 38  # leaves room for the number of an attempt
+_SLUG_LENGTH = 43
 _HASH_LENGTH = 20
+_ID_LENGTH = 64
 _CLOCK_SECONDS = 5
 
 
@@ -59,7 +60,7 @@ class Verdict(Frozen):
     """An outcome, whether a paid task exists because of the job, and the sentences that explain both to the user."""
 
     outcome: Outcome
-    money: Money
+    money: Money = Money.UNKNOWN
     message: str
 
 
@@ -125,7 +126,9 @@ class Job(Frozen):
 
 def attempt_job_id(job: Job) -> str:
     """The id of the next deliberate attempt at what this job was to do: a job of its own, so nothing is overwritten."""
-    return f"{job.again_of or job.job_id}-{job.attempt + 1}"
+    name, dash, identity = (job.again_of or job.job_id).rpartition("-")
+    end = f"{dash}{identity}-{job.attempt + 1}"
+    return name[: _ID_LENGTH - len(end)].rstrip("-") + end
 
 
 def slug(name: str) -> str:

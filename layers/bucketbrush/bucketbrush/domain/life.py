@@ -1,7 +1,7 @@
 """A job's life: its states, the steps between them, who may take each, and what each means for money.
 
 The ledger refuses every step that is not in the table, and writes the others under the condition that the row is still
-in the step's first state; so this table is all that can ever happen to a job.
+in the step's first state; so this table is all that can ever happen to a job's state.
 """
 
 from collections.abc import Mapping
@@ -28,6 +28,10 @@ class State(StrEnum):
         return self in (State.ACCEPTED, State.SUBMITTING)
 
 
+# What Step Functions calls an execution that goes on, and one that was stopped (API reference, "DescribeExecution").
+RUNNING, STOPPED = "RUNNING", "ABORTED"
+
+
 class Actor(StrEnum):
     """Who writes to the ledger: one function each."""
 
@@ -48,7 +52,7 @@ class Step:
     why: str
 
 
-_SUBMIT, _STATUS, _FINALIZE, _SWEEP = ((actor,) for actor in Actor)
+_SUBMIT, _STATUS, _FINALIZE = (Actor.SUBMIT,), (Actor.STATUS,), (Actor.FINALIZE,)
 _NOT, _MAYBE, _MOVED = Money.NOT_MOVED, Money.UNKNOWN, Money.MOVED
 
 STEPS = (

@@ -1,5 +1,6 @@
 """Makes a stranger's text fit for logs and messages."""
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -7,7 +8,9 @@ from collections.abc import Iterable
 _URL = re.compile(r"(?:https?|s3)://\S+|X-Amz-\S+", re.IGNORECASE)
 _KEY = re.compile(r"\b(?:sk-|Bearer\s+)[\w.~+/-]{6,}", re.IGNORECASE)
 _LONGEST = 500
+_LONGEST_READ = 4000
 _SHORTEST_SECRET = 8
+_PIECE = 16
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:
@@ -15,12 +18,23 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     The provider's error texts may echo what we sent: our signed URLs, our key, the prompt.
     """
-    plain = _plain(text)
-    for secret in map(_plain, secrets):
-        if len(secret) >= _SHORTEST_SECRET:
-            plain = plain.replace(secret, "[removed]")
+    plain = _plain(text)[:_LONGEST_READ]
+    for secret in secrets:
+        plain = _without_echo(plain, {_plain(secret), _plain(json.dumps(secret)[1:-1])})
     plain = _KEY.sub("[key removed]", _URL.sub("[link removed]", plain))
     return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 3] + "..."
+
+
+def _without_echo(text: str, spellings: Iterable[str]) -> str:
+    """The text without the secret, and without longer pieces of it: an echo may be cut anywhere."""
+    covered: set[int] = set()
+    for secret in spellings:
+        piece = min(len(secret), _PIECE)
+        if piece >= _SHORTEST_SECRET:
+            found = (at for at in range(len(text) - piece + 1) if text[at : at + piece] in secret)
+            covered.update(at + offset for at in found for offset in range(piece))
+    left = "".join("\0" if at in covered else letter for at, letter in enumerate(text))
+    return re.sub("\0+", "[removed]", left)
 
 
 def _plain(text: str) -> str:

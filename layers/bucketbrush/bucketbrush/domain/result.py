@@ -27,15 +27,15 @@ class Picture(Frozen):
 class Result(Frozen):
     """How a job ended. Times are whole seconds since 1970. It holds the recipe, prompt included, and no links."""
 
-    # One that a newer version has written is told all the same.
+    # One that another version has written is told all the same.
     model_config = ConfigDict(extra="ignore")
 
     schema_version: int = SCHEMA_VERSION
     job_id: str
-    attempt: int
-    again_of: str | None
+    attempt: int = 1
+    again_of: str | None = None
     outcome: Outcome
-    money: Money
+    money: Money = Money.UNKNOWN
     message: str
     preset: str | None
     source: ObjectVersion | None
@@ -117,7 +117,7 @@ def verdict_of(result: Result) -> Verdict:
     return Verdict(outcome=result.outcome, money=result.money, message=result.message)
 
 
-def announce(result: Result, bucket: str, key: str) -> Announcement:
+def announcement_of(result: Result, bucket: str, key: str) -> Announcement:
     """The announcement of a result that is stored at ``key``: one id per job, whatever is told twice."""
     return Announcement(
         id=result.job_id,

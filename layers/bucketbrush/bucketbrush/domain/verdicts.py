@@ -2,14 +2,13 @@
 
 from collections.abc import Sequence
 
+from bucketbrush.domain.deadlines import LINK_SECONDS
 from bucketbrush.domain.errors import AGAIN, BucketbrushError, Money
 from bucketbrush.domain.jobs import Job, Outcome, Verdict
-from bucketbrush.domain.life import State
+from bucketbrush.domain.life import STOPPED, State
 
-# What Step Functions calls an execution that was stopped (API reference, "DescribeExecution").
-STOPPED = "ABORTED"
-LINK_SECONDS = 86_400  # how long result links live (ToAPIs, image task status page)
 _FREE_AGAIN = f"Nothing was paid: {AGAIN}."
+_HOURS = LINK_SECONDS // 3600
 _NOT_SENT = "Nothing was sent and nothing was paid"
 
 
@@ -25,9 +24,10 @@ def failed(error: str) -> Verdict:
 
 
 def unknown(job: Job, reason: str) -> Verdict:
+    sent = "was sent twice, as UnknownPolicy says," if job.resends else "is never sent again by itself"
     message = (
-        f"{reason} The task may have been paid and is never sent again by itself: look for client_business_id "
-        f"{job.job_id} in the provider's console, and only if it is not there {AGAIN}."
+        f"{reason} The task may have been paid and {sent}: look for client_business_id {job.job_id} in the "
+        f"provider's console, and only if it is not there {AGAIN}."
     )
     return Verdict(outcome=Outcome.UNKNOWN, money=Money.UNKNOWN, message=message)
 
@@ -41,18 +41,26 @@ def never_sent(waited: int, limit: int) -> Verdict:
 def without_task(job: Job, fault: str | None) -> Verdict:
     """The workflow ended before there was a task: nothing was sent, or nobody knows."""
     stopped = fault == STOPPED
-    reason = "Its execution was stopped." if stopped else f"Its execution got no task ({fault or 'no reason known'})."
+    reason = (
+        "Its execution was stopped."
+        if stopped
+        else f"Its execution ended before there was a task ({fault or 'no reason known'})."
+    )
     if job.state is State.SUBMITTING:
-        verdict = unknown(job, f"{reason} Its request may have been sent, and no such task was found.")
+        verdict = unknown(job, f"{reason} Its request may have been sent, and its task is not known.")
         return verdict.model_copy(update={"outcome": Outcome.CANCELLED}) if stopped else verdict
-    outcome, why = (Outcome.CANCELLED, "") if stopped else (Outcome.REJECTED, "the submit function's log says why; ")
+    outcome, why = (
+        (Outcome.CANCELLED, "")
+        if stopped
+        else (Outcome.REJECTED, "its history or the submit function's log says why; ")
+    )
     return Verdict(outcome=outcome, money=Money.NOT_MOVED, message=f"{reason} {_NOT_SENT}: {why}{AGAIN}.")
 
 
 def expired(job: Job, seen: str, limit: int) -> Verdict:
     """Not even the last look, ``limit`` seconds after the task was accepted, saw its end: ``seen`` is what it saw."""
     message = (
-        f"No end was seen {limit:,} s after the task was accepted: {seen} {_left_behind(job)} Before you run the job "
+        f"No end was seen {limit:,} s after the task was accepted. {seen} {_left_behind(job)} Before you run the job "
         "again, which pays again, look there."
     )
     return Verdict(outcome=Outcome.EXPIRED, money=Money.MOVED, message=message)
@@ -60,7 +68,7 @@ def expired(job: Job, seen: str, limit: int) -> Verdict:
 
 def cancelled(job: Job, seen: str) -> Verdict:
     """The execution was stopped while the task was under way; ``seen`` is what the last look found."""
-    message = f"Its execution was stopped; the last look saw no end: {seen} {_left_behind(job)}"
+    message = f"Its execution was stopped. {seen} {_left_behind(job)}"
     return Verdict(outcome=Outcome.CANCELLED, money=Money.MOVED, message=message)
 
 
@@ -72,20 +80,23 @@ def cancelled_free(error: str) -> Verdict:
 
 def stored(job: Job, count: int, problems: Sequence[str], *, stopped: bool = False) -> Verdict:
     """The end of a task that is made: ``count`` pictures are stored, ``problems`` says why others never will be."""
-    missing = " ".join(problems) or ("" if count >= job.asked else "The provider delivered no more.")
+    missing = "" if count >= job.asked else " ".join(problems) or "The provider delivered no more."
     parts = [f"Stored {count} of {job.asked} pictures.", missing]
     outcome = Outcome.COMPLETED if not missing else Outcome.PARTIAL if count else Outcome.LOST
     if stopped:
-        outcome, parts = Outcome.CANCELLED, ["Its execution was stopped when the pictures were made.", *parts]
+        outcome, parts = Outcome.CANCELLED, ["Its execution was stopped; pictures that were made are kept.", *parts]
     if outcome is not Outcome.COMPLETED:
         parts.append(f"The task {job.task_id} is paid.")
     if missing:
-        parts.append("To run the job again pays again; the provider's support may still have the pictures.")
+        parts.append(
+            f"Running it again pays again. The provider keeps pictures for {_HOURS} hours after they were made: "
+            "ask for the task there, later its support."
+        )
     return Verdict(outcome=outcome, money=Money.MOVED, message=" ".join(filter(None, parts)))
 
 
 def _left_behind(job: Job) -> str:
     return (
         f"The task {job.task_id} goes on at the provider, which offers no way to cancel it: it is paid when it "
-        f"completes, and its pictures can be fetched there for {LINK_SECONDS // 3600} hours."
+        f"completes, and its pictures can be fetched there for {_HOURS} hours."
     )
