@@ -495,7 +495,7 @@ def test_nothing_is_sent_a_third_time_or_called_unpaid(resending: World, answer:
     drop = resending.drop()
     held = resent(resending, drop, answer)
     while held.state is State.SUBMITTING:
-        assert (held.owner, held.lease_until, held.resends) == ("", 0, 1)
+        assert (held.owner, held.lease_until, held.resends, len(resending.api.bodies)) == ("", 0, 1, 2)
         assert held.hold_seconds
         resending.time += held.hold_seconds
         held = submit(resending, order(drop))
