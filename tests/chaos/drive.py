@@ -14,10 +14,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
-from PIL import Image
 
 from local.engine.controller import ROOT
 from tests.chaos.plan import sweep_event
+from tests.samples import picture, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,23 +101,6 @@ def take(stack: Stack, url: str) -> list[str]:
     return [message["Body"] for message in messages]
 
 
-def plain(value: Any) -> Any:
-    """A value of DynamoDB's low-level client without its types."""
-    ((kind, inner),) = value.items()
-    if kind == "M":
-        return {name: plain(item) for name, item in inner.items()}
-    if kind == "L":
-        return [plain(item) for item in inner]
-    return int(inner) if kind == "N" else None if kind == "NULL" else inner
-
-
-def picture(colour: int) -> bytes:
-    """A small picture."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (48, 32), (colour % 256, 90, 40)).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 class Drive:
     """One run: ``run`` returns when every job has ended, or nothing moves any more."""
 
@@ -152,7 +135,7 @@ class Drive:
         for job in self.jobs:
             if job.kind in ("drop", "bad-preset"):
                 self.stack.put_preset(job.preset, job.recipe(self.mark))
-        self.stack.drop(_REFERENCE, picture(7))
+        self.stack.drop(_REFERENCE, picture(colour=(7, 90, 40)))
         waiting, before, moved, swept = list(self.jobs), "", time.monotonic(), 0.0
         window = min(_IN_FLIGHT, len(self.jobs) // 2 + 1)
         with ThreadPoolExecutor(6) as pool:
@@ -223,7 +206,7 @@ class Drive:
                 stateMachineArn=self.stack.outputs["JobsMachineArn"], name=job.name, input=json.dumps(document)
             )
             return
-        content = b"no picture" if job.kind == "no-picture" else picture(job.number)
+        content = b"no picture" if job.kind == "no-picture" else picture(colour=(job.number % 256, 90, 40))
         bucket = self.stack.outputs["InboxBucket"]
         put = self.client("s3").put_object(Bucket=bucket, Key=job.key, Body=content)
         version = {"version-id": put["VersionId"], "etag": put["ETag"].strip('"'), "sequencer": "00617F08299329D189"}

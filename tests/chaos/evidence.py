@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from tests.chaos.drive import plain
+from tests.samples import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

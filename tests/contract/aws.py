@@ -73,6 +73,11 @@ def on_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def bucket() -> str:
     """A new bucket with versions."""
+    return new_bucket()
+
+
+def new_bucket() -> str:
+    """A new bucket with versions."""
     made = name("bucket")
     client("s3").create_bucket(Bucket=made)
     client("s3").put_bucket_versioning(Bucket=made, VersioningConfiguration={"Status": "Enabled"})

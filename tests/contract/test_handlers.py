@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
 
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.domain.errors import EventUnreadable, Money, ResultUnstored, SweepIncomplete
@@ -17,6 +15,7 @@ from bucketbrush.domain.jobs import Job, Outcome, Verdict
 from bucketbrush.domain.life import Actor, State
 from tests.contract.aws import bucket, client, keys, machine, name, on_engine, role, secret, seed, table, topic
 from tests.contract.scripted import Answer, Scripted, serving
+from tests.samples import picture
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -127,13 +126,6 @@ def message(bucket: str, key: str, content: bytes) -> dict[str, Any]:
 def sample(file: str) -> Any:
     """An event as it comes."""
     return json.loads((ROOT / "events" / file).read_text())
-
-
-def picture() -> bytes:
-    """A small PNG."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 48), "teal").save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, bucket: str, machine: str) -> None:

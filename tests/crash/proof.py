@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from tests.contract.aws import client
-from tests.crash.world import World, plain
+from tests.crash.world import World
+from tests.samples import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import httpx
-from PIL import Image
 
-from tests.contract.aws import client, name, secret
+from tests.contract.aws import client, name, new_bucket, secret
 from tests.template.stack import Json, Values, load
 from tests.waiting import until
 
@@ -28,13 +27,6 @@ _FUNCTIONS = {f"{stem.capitalize()}Function": stem for stem in ("submit", "statu
 _PACE = {"PollPlanSeconds": "20,40", "LookupWaitSeconds": "300", "DeadlineSeconds": "3600"}
 
 
-def picture() -> bytes:
-    """A small PNG."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (8, 6), "teal").save(buffer, "PNG")
-    return buffer.getvalue()
-
-
 @dataclass
 class Rig:
     """Everything that stays between two runs. A run has a table of its own, and jobs that no other run has."""
@@ -47,11 +39,11 @@ class Rig:
 
     @cached_property
     def inbox(self) -> str:
-        return _bucket()
+        return new_bucket()
 
     @cached_property
     def results(self) -> str:
-        return _bucket()
+        return new_bucket()
 
     @cached_property
     def role(self) -> str:
@@ -165,13 +157,6 @@ class Rig:
 def _variables(properties: Json) -> Json:
     found: Json = properties["Environment"]["Variables"]
     return found
-
-
-def _bucket() -> str:
-    made = name("bucket")
-    client("s3").create_bucket(Bucket=made)
-    client("s3").put_bucket_versioning(Bucket=made, VersioningConfiguration={"Status": "Enabled"})
-    return made
 
 
 @cache

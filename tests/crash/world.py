@@ -25,8 +25,9 @@ from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS  #
 from bucketbrush import wiring
 from tests.contract.aws import client, name
 from tests.crash.machine import TaskFailed, Walk
-from tests.crash.rig import Rig, connect, ended, function_of, picture
+from tests.crash.rig import Rig, connect, ended, function_of
 from tests.crash.tap import Effect, How, Killed, Tap
+from tests.samples import picture, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -348,13 +349,3 @@ def _load(function: str) -> dict[str, Any]:
     module: dict[str, Any] = {"__name__": f"{function}_app"}
     exec(_code(function), module)
     return module
-
-
-def plain(value: Json) -> Any:
-    """A DynamoDB value as JSON."""
-    ((kind, found),) = value.items()
-    if kind == "M":
-        return {key: plain(item) for key, item in found.items()}
-    if kind == "L":
-        return [plain(item) for item in found]
-    return int(found) if kind == "N" else None if kind == "NULL" else found

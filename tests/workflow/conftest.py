@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import dataclass, field
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from PIL import Image
 
 from local.engine.controller import ROOT, Engine
 from local.simulator.process import Simulator
@@ -25,13 +23,6 @@ if TYPE_CHECKING:
 PROMPT_MARK = "quokkamoss"
 _SHORT = {"SubmitVisibilitySeconds": "2", "SweepAfterSeconds": "1"}
 _TIMES = ("created_at", "submitting_at", "submitted_at", "made_at", "next_check")
-
-
-def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> bytes:
-    """A small real picture."""
-    buffer = BytesIO()
-    Image.new("RGB", (96, 64), colour).save(buffer, kind)
-    return buffer.getvalue()
 
 
 @dataclass

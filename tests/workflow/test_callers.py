@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from local.engine.controller import ROOT
+from tests.samples import picture
 from tests.waiting import until
-from tests.workflow.conftest import PROMPT_MARK, System, picture
+from tests.workflow.conftest import PROMPT_MARK, System
 
 DOCUMENT = json.loads((ROOT / "events" / "job-document.json").read_text())
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tests.samples import picture
 from tests.waiting import until
-from tests.workflow.conftest import System, picture
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import System
 
 FILES = 200
 

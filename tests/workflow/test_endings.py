@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.engine.controller import ROOT
+from tests.samples import picture
 from tests.waiting import until
-from tests.workflow.conftest import PROMPT_MARK, System, picture
+from tests.workflow.conftest import PROMPT_MARK, System
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

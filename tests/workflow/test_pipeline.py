@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.samples import picture
 from tests.waiting import until
-from tests.workflow.conftest import PROMPT_MARK, System, picture
+from tests.workflow.conftest import PROMPT_MARK, System
 
 
 def test_a_dropped_picture_comes_back_edited(system: System) -> None:

@@ -10,11 +10,13 @@ import pytest
 
 from local.engine.controller import ROOT
 from local.simulator.faults import FAULTS
+from tests.samples import picture
 from tests.waiting import until
-from tests.workflow.conftest import System, picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.workflow.conftest import System
 
 DAY = 86_400
 ROWS = re.findall(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.workflow.conftest import PROMPT_MARK, System, picture
+from tests.samples import picture
+from tests.workflow.conftest import PROMPT_MARK, System
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
