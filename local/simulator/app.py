@@ -20,7 +20,7 @@ from local.simulator import answers
 from local.simulator.answers import RefusedError
 from local.simulator.faults import FAULTS, Faults, Hook, for_task
 from local.simulator.files import MEDIA_TYPES, FileStore
-from local.simulator.painting import copy, paint
+from local.simulator.painting import paint, paint_copies
 from local.simulator.rules import business_id_of, check
 from local.simulator.studio import Studio
 from local.simulator.tasks import TaskBook
@@ -61,7 +61,7 @@ class World:
         chance = Random(settings.seed)
         self.book = TaskBook(clock, settings.queue_seconds, settings.task_seconds, settings.jitter, chance)
         self.faults = Faults()
-        self.studio = Studio(clock, files, paint if settings.paint else copy)
+        self.studio = Studio(clock, files, paint if settings.paint else paint_copies)
         self.reused_connections = 0  # requests on a connection that had carried one before; those of control apart
 
     def reset(self) -> None:

@@ -85,9 +85,8 @@ class Faults:
 
     def __init__(self) -> None:
         self.armed: list[Armed] = []
-        self._marked: dict[
-            tuple[str | None, str], list[Armed]
-        ] = {}  # by order, so that a repeated POST does not begin the count anew
+        # By order, so that a repeated POST does not begin the count anew.
+        self._marked: dict[tuple[str | None, str], list[Armed]] = {}
 
     def arm(self, name: str, times: int | None, value: str | None) -> None:
         """Strike at the next `times` requests at the fault's hook; None is every one."""

@@ -57,12 +57,12 @@ def paint(order: Order, references: list[Path], mask: Path | None, folder: Path)
     return made
 
 
-def copy(order: Order, _references: list[Path], _mask: Path | None, folder: Path) -> list[Path]:
+def paint_copies(order: Order, _references: list[Path], _mask: Path | None, folder: Path) -> list[Path]:
     """In place of `paint`, for almost no CPU time: each picture is the same, with a comment that makes it unique.
 
     Nobody looks at the references: size "auto" is 1:1, and one that is no picture fails nothing.
     """
-    content = _model(
+    content = _original(
         output_pixels("1:1" if order.size == "auto" else order.size, order.resolution), order.output_format
     )
     made = [folder / f"{variant}.{order.output_format}" for variant in range(order.n)]
@@ -81,7 +81,7 @@ def edit(references: list[Image.Image], window: Image.Image | None, prompt: str,
 
 
 @lru_cache
-def _model(pixels: Pixels, file_format: str) -> bytes:
+def _original(pixels: Pixels, file_format: str) -> bytes:
     """A picture file to copy."""
     buffer = io.BytesIO()
     invent("a copy", pixels, 0).save(buffer, file_format.upper())

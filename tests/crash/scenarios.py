@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from tests.crash.world import Process, World
 
-_DAY = {"SweepAfterSeconds": "40000"}
+_RARE_SWEEP = {"SweepAfterSeconds": "40000"}
 _OVERDUE = {"DeadlineSeconds": "90", "LateSeconds": "40"}
 
 
@@ -45,9 +45,8 @@ class Scenario:
     """``outcomes`` are its jobs', in the order of their making.
 
     ``stop_after`` is how many seconds after its start a user stops an execution.
-    Dead executions fail at once, which the sweep is told or must find out. A lost message is delivered once only.
-    ``lost_effect`` names the side effect before which that one delivery is killed. The sweep's schedule is slower where
-    a story takes days.
+    Dead executions fail at once, which the sweep is told or must find out. With ``lost_effect`` the message comes once
+    only, and is killed before that side effect. The sweep's schedule is slower where a story takes days.
     """
 
     name: str
@@ -58,7 +57,6 @@ class Scenario:
     stop_after: int | None = None
     is_dead: bool = False
     is_told: bool = True
-    is_lost: bool = False
     lost_effect: str = ""
     sweep_every: int = 300
 
@@ -80,7 +78,9 @@ OTHERS = (
     Scenario("found by nobody", _recipe("fault:submit-500"), ("unknown",)),
     Scenario("a dead execution", is_dead=True, is_told=False),
     Scenario("a dead execution that is told", is_dead=True),
-    Scenario("a drop without an execution", is_lost=True, lost_effect="states StartExecution"),
-    Scenario("never stored", _recipe("fault:file-404"), ("lost",), parameters=_DAY, is_dead=True, sweep_every=20_000),
+    Scenario("a drop without an execution", lost_effect="states StartExecution"),
+    Scenario(
+        "never stored", _recipe("fault:file-404"), ("lost",), parameters=_RARE_SWEEP, is_dead=True, sweep_every=20_000
+    ),
     Scenario("run again", _recipe("fault:task-failed"), ("failed", "completed"), _again),
 )

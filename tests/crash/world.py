@@ -66,7 +66,7 @@ class _Context:
 
 
 class World:
-    """``kills`` and ``intruders`` are the tap's; an intruder is told the world and the invocation that it meets."""
+    """``kills`` and ``intruders`` are the tap's; an intruder is told the world that it meets."""
 
     def __init__(
         self,
@@ -181,13 +181,13 @@ class World:
     def _queued(self, body: Json) -> Process:
         """A message: received until it is done with, at last a dead letter, which an operator puts back."""
         event = {"Records": [{"messageId": "1", "body": json.dumps(body)}]}
-        for _ in range(0 if self.scenario.is_lost else _REDRIVES):
+        for _ in range(0 if self.scenario.lost_effect else _REDRIVES):
             for _ in range(_RECEIVES):
                 if self.does("submit", event) == {"batchItemFailures": []}:
                     return
                 yield _VISIBILITY
             yield _REDRIVE_AFTER
-        if self.scenario.is_lost:
+        if self.scenario.lost_effect:
             self.does("submit", event)
 
     def _sweeping(self) -> Process:

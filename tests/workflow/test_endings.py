@@ -303,6 +303,11 @@ def say_again(system: System, message: dict[str, Any]) -> None:
     system.client("sqs").send_message(QueueUrl=system.output("SubmitQueueUrl"), MessageBody=json.dumps(message))
 
 
+def result_after(system: System, job_id: str) -> dict[str, Any]:
+    system.execution(job_id)
+    return system.result(job_id)
+
+
 def test_a_rejected_job_runs_again_for_nothing_when_its_cause_is_mended(system: System) -> None:
     job_id, _, result = system.dropped("inbox/mended/cat.png", picture())
     assert result["outcome"] == "rejected"
@@ -311,15 +316,10 @@ def test_a_rejected_job_runs_again_for_nothing_when_its_cause_is_mended(system: 
     for _ in range(3):
         say_again(system, {"again": job_id})
 
-    result = ended_after(system, f"{job_id}-2")
+    result = result_after(system, f"{job_id}-2")
     assert (result["outcome"], result["attempt"], result["again_of"]) == ("completed", 2, job_id)
     system.settled()
     assert [len(system.tasks(name)) for name in (job_id, f"{job_id}-2", f"{job_id}-3")] == [0, 1, 0]
-
-
-def ended_after(system: System, job_id: str) -> dict[str, Any]:
-    system.execution(job_id)
-    return system.result(job_id)
 
 
 def test_a_paid_job_runs_again_only_with_its_attempt_named(system: System) -> None:
@@ -332,7 +332,7 @@ def test_a_paid_job_runs_again_only_with_its_attempt_named(system: System) -> No
     assert len(system.tasks(job_id)) == 1
     say_again(system, {"again": job_id, "attempt": 2})
 
-    assert ended_after(system, f"{job_id}-2")["outcome"] == "completed"
+    assert result_after(system, f"{job_id}-2")["outcome"] == "completed"
     assert [len(system.tasks(name)) for name in (job_id, f"{job_id}-2")] == [1, 1]
     assert system.result(job_id)["outcome"] == "completed"
 

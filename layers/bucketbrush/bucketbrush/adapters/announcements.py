@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mypy_boto3_sns.client import SNSClient
 
 EVENT_SOURCE = "bucketbrush"
-LATE = "Image Job Late"
 _SUBJECT_LENGTH = 99  # SNS API reference, "Publish": less than 100 characters
 
 
@@ -31,7 +30,7 @@ class Bus:
 
     def tell_late(self, notice: LateNotice) -> None:
         """Say that a job takes long. Raises AnnouncementFailed."""
-        self.put(LATE, notice.model_dump_json())
+        self.put("Image Job Late", notice.model_dump_json())
 
 
 class Announcements:
