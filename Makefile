@@ -6,7 +6,7 @@ PY := .venv/dev/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local simulator test chaos mutations lint format lock clean
+.PHONY: help setup demo local simulator live test chaos mutations lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,10 +34,14 @@ local: setup ## keep the stack running here and print how to use it
 simulator: .venv/dev/.ready ## run the ToAPIs simulator alone
 	@$(PY) -m local.simulator --port $(or $(PORT),8123) --files-port $(or $(FILES_PORT),8124)
 
+live: .venv/dev/.ready ## one text-to-image and one edit against the real service, with TOAPIS_API_KEY
+	@PYTHONPATH=layers/bucketbrush $(PY) -m local.live
+
 test: setup lint ## lint, types and every layer of tests
 	@$(PY) -m pytest -n 2 $(PYTEST)
 
 chaos: setup ## a thousand jobs through seeded faults and crashes; repeat a run's plan: make chaos JOBS=100 SEED=7
+	@EXAMPLES=10000 $(PY) -m pytest -n 2 -m properties tests/unit
 	@$(PY) -m tests.chaos --jobs $(or $(JOBS),1000) $(SEED:%=--seed %)
 
 mutations: setup ## break each promise's mechanism on purpose; a test must notice every time

@@ -15,6 +15,15 @@ def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> 
     return buffer.getvalue()
 
 
+def mask_picture(size: tuple[int, int] = (96, 64)) -> bytes:
+    """A mask that asks for a new left half."""
+    mask = Image.new("RGBA", size, (0, 0, 0, 255))
+    mask.paste((0, 0, 0, 0), (0, 0, size[0] // 2, size[1]))
+    buffer = io.BytesIO()
+    mask.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def plain(value: Any) -> Any:
     """A value of DynamoDB's low-level client without its types."""
     ((kind, inner),) = value.items()

@@ -22,9 +22,13 @@ class RefusedError(Exception):
         self.headers = {"Retry-After": retry_after} if retry_after else {}
 
     def response(self) -> JSONResponse:
-        """`{"error": {"code", "message", "type"}}`, the shape that every ToAPIs page shows."""
-        body = {"error": {"code": self.code, "message": self.message, "type": self.kind}}
-        return JSONResponse(body, self.status, headers=self.headers)
+        """As an answer, with its Retry-After if it has one."""
+        return JSONResponse(error_body(self.code, self.message, self.kind), self.status, headers=self.headers)
+
+
+def error_body(code: str | int, message: str, kind: str = "invalid_request_error") -> Json:
+    """The shape that every ToAPIs page shows."""
+    return {"error": {"code": code, "message": message, "type": kind}}
 
 
 def unknown_task() -> RefusedError:

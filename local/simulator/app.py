@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 import time
@@ -19,21 +18,20 @@ from starlette.routing import Route
 from local.simulator import answers
 from local.simulator.answers import RefusedError
 from local.simulator.faults import FAULTS, Faults, Hook, for_task
-from local.simulator.files import MEDIA_TYPES, FileStore
 from local.simulator.painting import paint, paint_copies
 from local.simulator.rules import business_id_of, check
 from local.simulator.studio import Studio
 from local.simulator.tasks import TaskBook
+from local.simulator.uploads import NotUploadedError, UploadDesk, not_uploaded
 from local.simulator.wire import connection_of, reset
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from starlette.datastructures import UploadFile
     from starlette.requests import Request
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-LARGEST_UPLOAD = 10 * 1024 * 1024  # bytes; ToAPIs Upload Image page
+    from local.simulator.files import FileStore
 
 _log = logging.getLogger(__name__)
 
@@ -59,8 +57,11 @@ class World:
     def __init__(self, settings: Settings, files: FileStore, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings, self.files, self.clock = settings, files, clock
         chance = Random(settings.seed)
-        self.book = TaskBook(clock, settings.queue_seconds, settings.task_seconds, settings.jitter, chance)
-        self.faults = Faults()
+        self.book = TaskBook(
+            clock, settings.queue_seconds, settings.task_seconds, settings.jitter, chance, files.is_upload
+        )
+        self.uploads = UploadDesk(clock, files)
+        self.faults = Faults(FAULTS)
         self.studio = Studio(clock, files, paint if settings.paint else paint_copies)
         self.reused_connections = 0  # requests on a connection that had carried one before; those of control apart
 
@@ -68,6 +69,7 @@ class World:
         """As if just started."""
         self.studio.clear()
         self.book.clear()
+        self.uploads.records.clear()
         self.faults.clear()
         self.files.clear()
         self.reused_connections = 0
@@ -122,23 +124,15 @@ class Api:
     async def upload(self, request: Request) -> Response:
         """ToAPIs Upload Image page: JPEG, PNG, WebP or GIF of at most 10 MB as form field `file`."""
         self._authorise(request)
-        if int(request.headers.get("content-length", 0)) > LARGEST_UPLOAD + 4096:  # room for the form's own lines
-            return _not_uploaded("the file is larger than 10MB")
-        async with request.form() as form:
-            file: UploadFile | str | None = form.get("file")
-            content = b"" if file is None or isinstance(file, str) else await file.read()
-        if len(content) > LARGEST_UPLOAD:
-            return _not_uploaded("the file is larger than 10MB")
-        suffix = _suffix_of(content)
-        if suffix is None:
-            return _not_uploaded("file must be a JPEG, PNG, WebP or GIF image")
-        data = {
-            "id": f"upload_{secrets.token_hex(8)}",
-            "url": self._world.files.add_upload(content, suffix),
-            "mime_type": MEDIA_TYPES[suffix],
-            "size": len(content),
-        }
-        return JSONResponse({"success": True, "message": "", "data": data})
+        world = self._world
+        try:
+            content = await world.uploads.receive(request)
+            if refusal := world.faults.strike(Hook.UPLOAD, []):
+                return refusal
+            body = world.uploads.store(content)
+        except NotUploadedError as error:
+            return not_uploaded(str(error))
+        return world.faults.strike(Hook.UPLOADED, [], body=body) or JSONResponse(body)
 
     def _authorise(self, request: Request) -> None:
         """Both model pages, section "Authorizations": `Authorization: Bearer YOUR_API_KEY`."""
@@ -171,7 +165,7 @@ class Files:
         answer = None
         if task := world.book.find(file.task_id) if file.task_id else None:
             task.downloads += 1
-            answer = world.faults.strike(Hook.FILE, task.faults, task=task, file=file)
+            answer = world.faults.strike(Hook.FILE, task.faults, task=task, file=file, request=request)
         return answer or FileResponse(file.path, media_type=file.media_type)
 
 
@@ -186,6 +180,7 @@ class Control:
         return [
             Route("/_simulator/health", self.health, methods=["GET"]),
             Route("/_simulator/tasks", self.tasks, methods=["GET"]),
+            Route("/_simulator/uploads", self.uploads, methods=["GET"]),
             Route("/_simulator/reset", self.reset, methods=["POST"]),
             Route("/_simulator/faults", self.list_faults, methods=["GET"]),
             Route("/_simulator/faults", self.arm, methods=["POST"]),
@@ -208,8 +203,12 @@ class Control:
         """Every task in order of arrival."""
         return JSONResponse({"tasks": self._world.book.records()})
 
+    async def uploads(self, _: Request) -> Response:
+        """Every upload whose file was read, in order of arrival."""
+        return JSONResponse({"uploads": self._world.uploads.records})
+
     async def reset(self, _: Request) -> Response:
-        """Forget tasks, faults and files."""
+        """Forget tasks, uploads, faults and files."""
         self._world.reset()
         return JSONResponse({"status": "ok"})
 
@@ -222,6 +221,7 @@ class Control:
                 "description": fault.description,
                 "times": fault.times,
                 "value": fault.value,
+                "values": fault.values,
             }
             for fault in FAULTS.values()
         ]
@@ -237,7 +237,7 @@ class Control:
         times, value = body.get("times", fault.times), body.get("value")
         if not (times is None or (type(times) is int and times > 0)):
             raise RefusedError(400, "invalid_request", "times must be a whole number above 0, or null for always")
-        self._world.faults.arm(fault.name, times, None if value is None else str(value))
+        self._world.faults.arm(fault, times, None if value is None else str(value))
         return JSONResponse({"status": "ok"})
 
     async def disarm(self, _: Request) -> Response:
@@ -308,7 +308,7 @@ def _logged(app: ASGIApp) -> ASGIApp:
 async def _json(request: Request) -> object:
     try:
         found: object = await request.json()
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, a number of thousands of digits, a tower of [
         raise RefusedError(400, "invalid_request", "the body must be JSON") from error
     return found
 
@@ -317,19 +317,6 @@ def _prompt_of(body: object) -> str:
     """The prompt of an unchecked body."""
     prompt = body.get("prompt") if isinstance(body, dict) else None
     return prompt if isinstance(prompt, str) else ""
-
-
-def _suffix_of(content: bytes) -> str | None:
-    """The file type by its first bytes."""
-    signatures = {b"\x89PNG\r\n\x1a\n": ".png", b"\xff\xd8\xff": ".jpeg", b"GIF8": ".gif"}
-    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
-        return ".webp"
-    return next((suffix for signature, suffix in signatures.items() if content.startswith(signature)), None)
-
-
-def _not_uploaded(message: str) -> Response:
-    """ToAPIs Upload Image page: both faults are HTTP 400 with this shape."""
-    return JSONResponse({"success": False, "message": message}, 400)
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -16,9 +16,10 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps, ImageStat
+from PIL import ExifTags, Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps, ImageStat
 
 from local.simulator.pixels import Pixels, nearest_ratio, output_pixels
+from local.simulator.references import UNREADABLE, UnusableReferenceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,19 +35,12 @@ BRUSH = 240  # pixels on the short side (about) of the small copy that effects w
 Colour = tuple[int, int, int]
 
 
-_UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)  # Pillow's ways to say "not a picture"
-
-
-class UnusableReferenceError(Exception):
-    """A reference or mask that cannot be used; the message is fit for the API's `error.message`."""
-
-
 def paint(order: Order, references: list[Path], mask: Path | None, folder: Path) -> list[Path]:
     """Paint `order.n` pictures into `folder` and return their paths. Takes CPU time: call it in a worker thread."""
     opened = [_open(path, f"reference image {number}") for number, path in enumerate(references, 1)]
     ratio = order.size if order.size != "auto" else nearest_ratio(opened[0].size) if opened else "1:1"
     pixels = output_pixels(ratio, order.resolution)
-    window = _window(mask, opened[0].size, pixels) if mask else None
+    window = _window(mask, references[0], pixels) if mask else None
     fitted = [ImageOps.fit(picture, pixels) for picture in opened]
     made = []
     for variant in range(order.n):
@@ -60,7 +54,7 @@ def paint(order: Order, references: list[Path], mask: Path | None, folder: Path)
 def paint_copies(order: Order, _references: list[Path], _mask: Path | None, folder: Path) -> list[Path]:
     """In place of `paint`, for almost no CPU time: each picture is the same, with a comment that makes it unique.
 
-    Nobody looks at the references: size "auto" is 1:1, and one that is no picture fails nothing.
+    Nobody looks at the references any more: size "auto" is 1:1, and one that is cut off fails nothing.
     """
     content = _original(
         output_pixels("1:1" if order.size == "auto" else order.size, order.resolution), order.output_format
@@ -218,26 +212,23 @@ def _open(path: Path, name: str) -> Image.Image:
                 return upright.convert("RGB")
             layered = upright.convert("RGBA")
             return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise UnusableReferenceError(f"{name} is not a readable PNG or JPEG") from error
 
 
-def _window(path: Path, reference: Pixels, pixels: Pixels) -> Image.Image:
-    """255 where the mask's alpha is 0 and may be repainted, 0 elsewhere, cut to the output like the reference.
+def _window(path: Path, reference: Path, pixels: Pixels) -> Image.Image:
+    """255 where the mask's alpha is 0 and may be repainted, 0 elsewhere, turned and cut like its reference.
 
-    ToAPIs image editing page (gpt-image-1.5-official), body.mask_url: PNG with an alpha channel, the size of the first
-    reference, alpha 0 is repainted.
+    ToAPIs image editing page (gpt-image-1.5-official), body.mask_url: alpha 0 is repainted.
     """
     try:
-        with Image.open(path, formats=("PNG",)) as mask:
-            mask.load()
-    except _UNREADABLE as error:
+        with Image.open(reference) as first, Image.open(path) as mask:
+            layer = mask.convert("RGBA")
+            layer.getexif()[ExifTags.Base.Orientation] = first.getexif().get(ExifTags.Base.Orientation, 1)
+            alpha = ImageOps.exif_transpose(layer).getchannel("A")
+    except UNREADABLE as error:
         raise UnusableReferenceError("the mask is not a readable PNG") from error
-    if "A" not in mask.getbands():
-        raise UnusableReferenceError("the mask has no alpha channel")
-    if mask.size != reference:
-        raise UnusableReferenceError(f"the mask is {mask.size} pixels, the first reference image {reference}")
-    alpha = ImageOps.fit(mask.getchannel("A"), pixels, Image.Resampling.NEAREST)
+    alpha = ImageOps.fit(alpha, pixels, Image.Resampling.NEAREST)
     return alpha.point([255, *([0] * 255)])
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from local.simulator.tasks import TaskRecord
+    from local.simulator.uploads import UploadRecord
 
 _ROOT = Path(__file__).resolve().parents[2]
 _READY = re.compile(r"base_url=(\S+) files_url=(\S+) api_key=(\S+)")
@@ -104,12 +105,16 @@ class Simulator:
         """Every task in order of arrival: each one would have been paid for."""
         return cast("list[TaskRecord]", self._control("GET", "tasks")["tasks"])
 
+    def uploads(self) -> list[UploadRecord]:
+        """Every upload whose file was read, in order of arrival."""
+        return cast("list[UploadRecord]", self._control("GET", "uploads")["uploads"])
+
     def fault(self, name: str, **how: Any) -> None:
         """Arm a fault: `times` (None: always) and `value`, each the fault's own default when left out."""
         self._control("POST", "faults", {"name": name, **how})
 
     def faults(self) -> list[dict[str, Any]]:
-        """Every fault there is: name, hook, description, times, value."""
+        """Every fault there is: name, hook, description, times, value, and the values it knows if not any."""
         return cast("list[dict[str, Any]]", self._control("GET", "faults")["faults"])
 
     def clear_faults(self) -> None:
@@ -121,7 +126,7 @@ class Simulator:
         return self._control("GET", "health")
 
     def reset(self) -> None:
-        """Forget tasks, faults and files."""
+        """Forget tasks, uploads, faults and files."""
         self._control("POST", "reset")
 
     def log_text(self) -> str:

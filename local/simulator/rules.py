@@ -33,6 +33,11 @@ class Order:
     mask: str | None
     business_id: str | None
 
+    @property
+    def links(self) -> tuple[str, ...]:
+        """The references, then the mask if there is one."""
+        return (*self.references, self.mask) if self.mask else self.references
+
 
 @dataclass(frozen=True, slots=True)
 class Field:
@@ -64,17 +69,24 @@ def _whole(low: int, high: int, default: int) -> Field:
     )
 
 
+def _is_text(value: object) -> bool:
+    """Not empty, and without the halves of a surrogate pair that JSON can write and UTF-8 cannot."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def _text(longest: int | None = None) -> Field:
     limit = f" of at most {longest:,} characters" if longest else ""
     return Field(
         f"a text{limit}, not empty",
-        lambda value: isinstance(value, str) and value.strip() != "" and (longest is None or len(value) <= longest),
+        lambda value: _is_text(value) and (longest is None or len(value) <= longest),
         required=True,
     )
 
 
 def _is_url(value: object) -> bool:
-    if not isinstance(value, str) or any(character.isspace() for character in value):
+    if not _is_text(value) or not isinstance(value, str) or any(character.isspace() for character in value):
         return False
     try:
         parts = urlsplit(value)
@@ -107,13 +119,15 @@ def _url() -> Field:
 # ToAPIs task status and webhook pages: fields that belong to every task, whatever its model.
 _EVERY_TASK = {
     "model": Field("a model name", lambda value: isinstance(value, str), required=True),
-    "client_business_id": Field("a text, not empty", lambda value: isinstance(value, str) and value != ""),
+    "client_business_id": Field("a text, not empty", _is_text),
     "metadata": Field("an object", lambda value: isinstance(value, dict)),
     "callback_url": Field("left out: this key has no webhook", lambda _: False, code="webhook_not_configured"),
 }
 
 MODELS: dict[str, Model] = {
-    # ToAPIs image editing page (gpt-image-1.5-official), section "Body". Without image_urls it is text-to-image.
+    # ToAPIs image editing page (gpt-image-1.5-official), section "Body". It lists image_urls as required and calls them
+    # "the field that triggers editing mode" of the endpoint that text-to-image uses too: without them it is that.
+    # output_compression "only applies when output_format is jpeg": with png it is valid, and without effect.
     "gpt-image-1.5-official": Model(
         fields={
             **_EVERY_TASK,
@@ -129,7 +143,8 @@ MODELS: dict[str, Model] = {
         },
         ratios_of_tier={"4k": ("16:9", "9:16", "2:1", "1:2", "21:9", "9:21")},
     ),
-    # ToAPIs GPT-Image-2-VIP page, section "Body". The page gives n no range; the family's 1 to 10 is taken.
+    # ToAPIs GPT-Image-2-VIP page, section "Body". Where it is silent: n has the family's range, 1 to 10; references
+    # have no maximum; every ratio goes with every tier. response_format has one value that the page answers for.
     "gpt-image-2-vip": Model(
         fields={
             **_EVERY_TASK,
@@ -178,13 +193,11 @@ def _check_together(model: Model, body: Json) -> None:
         raise RefusedError(400, "invalid_request", f"size must be one of {', '.join(ratios)} when resolution is {tier}")
     if "mask_url" in body and "image_urls" not in body:
         raise RefusedError(400, "invalid_request", "mask_url must come together with image_urls")
+    # The page normalises image_urls to reference_images; it does not say which of two lists that would be.
     if "image_urls" in body and "reference_images" in body:
         raise RefusedError(
             400, "invalid_reference_images", "image_urls and reference_images name the same thing: send one"
         )
-    # The page says that compression "only applies" to jpeg; a setting that would have no effect is refused here.
-    if body.get("output_compression", 100) != 100 and body.get("output_format", "png") != "jpeg":
-        raise RefusedError(400, "invalid_request", "output_compression only applies when output_format is jpeg")
 
 
 def business_id_of(body: object) -> str | None:

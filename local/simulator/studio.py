@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 import httpx
 
-from local.simulator.painting import UnusableReferenceError
+from local.simulator.references import LARGEST_REFERENCE, UnusableReferenceError, examine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     # order, references, mask, folder -> order.n pictures in the folder
     Painter = Callable[[Order, list[Path], Path | None, Path], list[Path]]
 
-LARGEST_REFERENCE = 50 * 1024 * 1024  # bytes; ToAPIs image editing page, body.image_urls: "max 50MB each"
 DOWNLOADS_AT_ONCE = 16
 DOWNLOAD_SECONDS = 30.0
 
@@ -91,19 +91,29 @@ class Studio:
     async def _make(self, task: Task, folder: Path) -> list[str]:
         """Download into `folder`, paint beside it; the result is the URLs."""
         order = task.order
-        names = [(url, f"reference image {number}") for number, url in enumerate(order.references, 1)]
-        names += [(order.mask, "the mask")] if order.mask else []
+        names = [f"reference image {number}" for number in range(1, len(order.references) + 1)]
+        paths = [folder / name for name in [*names, "the mask"]][: len(order.links)]
         async with self._turns:
-            paths = [await self._download(url, name, folder / str(index)) for index, (url, name) in enumerate(names)]
+            for url, path in zip(order.links, paths, strict=True):
+                task.received.append(await self._download(url, path))
         mask = paths.pop() if order.mask else None
         gallery = self._files.folder / task.id
         gallery.mkdir()
-        loop = asyncio.get_running_loop()
-        made = await loop.run_in_executor(self._painters, self._painter, order, paths, mask, gallery)
+        made = await asyncio.get_running_loop().run_in_executor(
+            self._painters, self._commission, order, paths, mask, gallery
+        )
         return [self._files.add_result(task.id, path) for path in made[: task.pictures]]
 
-    async def _download(self, url: str, name: str, path: Path) -> Path:
-        """One plain GET into a file. Messages never contain the URL: its query may be a signature."""
+    def _commission(self, order: Order, references: list[Path], mask: Path | None, gallery: Path) -> list[Path]:
+        examine(references, mask)
+        return self._painter(order, references, mask, gallery)
+
+    async def _download(self, url: str, path: Path) -> tuple[int, str]:
+        """One plain GET into a file: its bytes and their SHA-256.
+
+        Messages give the file's name, never the URL: its query may be a signature.
+        """
+        name, digest, size = path.name, hashlib.sha256(), 0
         try:
             async with self._http.stream("GET", url) as answer:
                 if answer.status_code != httpx.codes.OK:
@@ -111,8 +121,10 @@ class Studio:
                 with path.open("wb") as file:
                     async for piece in answer.aiter_bytes():
                         file.write(piece)
-                        if file.tell() > LARGEST_REFERENCE:
+                        digest.update(piece)
+                        size += len(piece)
+                        if size > LARGEST_REFERENCE:
                             raise UnusableReferenceError(f"{name} is larger than 50MB")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise UnusableReferenceError(f"{name} could not be downloaded: {type(error).__name__}") from error
-        return path
+        return size, digest.hexdigest()

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypedDict
-from urllib.parse import urlsplit
 
 from local.simulator import answers
 
@@ -22,10 +21,19 @@ Clock = Callable[[], float]  # seconds on a monotonic scale
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 
+class ReferenceRecord(TypedDict):
+    """A reference or a mask: what it was, never its link. `bytes` and `sha256` are None until it is downloaded."""
+
+    kind: str  # "uploaded" to this API, or "linked" from elsewhere
+    bytes: int | None
+    sha256: str | None
+
+
 class TaskRecord(TypedDict):
-    """One task as `/_simulator/tasks` shows it; references without their query strings, which may be signatures."""
+    """One task as `/_simulator/tasks` shows it."""
 
     id: str
+    at: float  # seconds on the clock that upload records use too
     client_business_id: str | None
     model: str
     status: str
@@ -38,13 +46,16 @@ class TaskRecord(TypedDict):
     quality: str
     n: int
     output_format: str
-    references: list[str]
-    mask: str | None
+    references: list[ReferenceRecord]  # in the order of the request
+    mask: ReferenceRecord | None
 
 
 @dataclass
 class Task:
-    """An accepted order. `accepted`, `starts` and `ends` are clock seconds; `urls` is None until they are made."""
+    """An accepted order. `accepted`, `starts` and `ends` are clock seconds; `urls` is None until they are made.
+
+    `received` are size and SHA-256 of the references and the mask so far, in the order of `Order.links`.
+    """
 
     id: str
     order: Order
@@ -55,6 +66,9 @@ class Task:
     faults: list[Armed] = field(default_factory=list)
     urls: list[str] | None = None
     failure: str | None = None
+    other_id: str | None = None  # one that a fault has told
+    failed_as: answers.Json = field(default_factory=dict)  # what a fault puts into the failed body; None: takes out
+    received: list[tuple[int, str]] = field(default_factory=list)
     pictures: int = 0
     polls: int = 0
     downloads: int = 0
@@ -72,7 +86,8 @@ class Task:
         """The status answer at clock time `now`."""
         status, model, urls = self.status(now), self.order.model, self.urls
         if status == "failed":
-            body = answers.failed(self.id, model, self.created_at, self.failure or "")
+            body = answers.failed(self.id, model, self.created_at, self.failure or "") | self.failed_as
+            body = {key: value for key, value in body.items() if value is not None}
         elif status == "completed" and urls is not None:
             done_at = self.created_at + round(self.ends - self.accepted)
             body = answers.completed(self.id, model, self.created_at, done_at, urls)
@@ -98,6 +113,7 @@ class TaskBook:
     task_seconds: float
     jitter: float
     chance: Random
+    is_upload: Callable[[str], bool]  # whether a link is that of an upload
     tasks: dict[str, Task] = field(default_factory=dict)
     posts: Counter[str] = field(default_factory=Counter)
     _first: dict[str, Task] = field(default_factory=dict)  # by client_business_id
@@ -115,7 +131,8 @@ class TaskBook:
 
     def find(self, name: str) -> Task | None:
         """By task id, or by client_business_id; of several with one business id the first (the docs leave it open)."""
-        return self.tasks.get(name) or self._first.get(name)
+        told = (task for task in self.tasks.values() if task.other_id == name)
+        return self.tasks.get(name) or self._first.get(name) or next(told, None)
 
     def records(self) -> list[TaskRecord]:
         """Every task in the order of arrival."""
@@ -128,9 +145,10 @@ class TaskBook:
         self._first.clear()
 
     def _record(self, task: Task) -> TaskRecord:
-        order = task.order
+        order, seen = task.order, self._seen(task)
         return {
             "id": task.id,
+            "at": task.accepted,
             "client_business_id": order.business_id,
             "model": order.model,
             "status": task.status(self.clock()),
@@ -143,9 +161,16 @@ class TaskBook:
             "quality": order.quality,
             "n": order.n,
             "output_format": order.output_format,
-            "references": [_without_query(url) for url in order.references],
-            "mask": _without_query(order.mask) if order.mask else None,
+            "references": seen[: len(order.references)],
+            "mask": seen[-1] if order.mask else None,
         }
+
+    def _seen(self, task: Task) -> list[ReferenceRecord]:
+        received = [*task.received, *[(None, None)] * len(task.order.links)]
+        return [
+            {"kind": "uploaded" if self.is_upload(url) else "linked", "bytes": size, "sha256": digest}
+            for url, (size, digest) in zip(task.order.links, received, strict=False)
+        ]
 
     def _varied(self, seconds: float) -> float:
         return seconds * self.chance.uniform(1 - self.jitter, 1 + self.jitter)
@@ -154,7 +179,3 @@ class TaskBook:
         """`tsk_img_` and a ULID: 48 bits of milliseconds, 80 bits of chance, in 26 Crockford characters."""
         number = (int(time.time() * 1000) << 80) | self.chance.getrandbits(80)
         return "tsk_img_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
-
-
-def _without_query(url: str) -> str:
-    return urlsplit(url)._replace(query="", fragment="").geturl()

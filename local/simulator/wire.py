@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import socket
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 if TYPE_CHECKING:
     from asyncio import Transport
+    from collections.abc import AsyncIterator
 
     from starlette.types import Receive, Scope, Send
 
     from local.simulator.answers import Json
+    from local.simulator.tasks import Task
+
+PIECES_A_SECOND = 4  # of a slow answer: often enough that no single read takes long
+FEWEST_PIECES = 10
+MEBIBYTE = 1024 * 1024
 
 
 @dataclass
@@ -102,6 +109,20 @@ class LateAnswer(JSONResponse):
         await super().__call__(scope, receive, send)
 
 
+class FinishedAnswer(Response):
+    """The answer of a task that has ended, as soon as it has."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self._task = task
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Wait for the pictures, or for the failure."""
+        while self._task.urls is None and self._task.failure is None:
+            await asyncio.sleep(0.01)
+        await JSONResponse(self._task.body(math.inf))(scope, receive, send)
+
+
 class LastAnswer(JSONResponse):
     """The right answer and the last one on its connection, which stays open and looks alive all the same."""
 
@@ -109,3 +130,38 @@ class LastAnswer(JSONResponse):
         """Answer, and lay the trap first: the client may be quick."""
         connection_of(scope).stale = True
         await super().__call__(scope, receive, send)
+
+
+class SlowAnswer(StreamingResponse):
+    """The content in pieces, evenly over some seconds."""
+
+    def __init__(self, content: bytes, media_type: str, seconds: float) -> None:
+        length = {"Content-Length": str(len(content))}
+        super().__init__(_slowly(content, seconds), media_type=media_type, headers=length)
+
+
+async def _slowly(content: bytes, seconds: float) -> AsyncIterator[bytes]:
+    pieces = max(FEWEST_PIECES, int(PIECES_A_SECOND * seconds))
+    size = len(content) // pieces + 1
+    for start in range(0, len(content), size):
+        await asyncio.sleep(seconds / pieces)
+        yield content[start : start + size]
+
+
+class OversizeAnswer(StreamingResponse):
+    """The content and then filler, some MiB in all (infinity is allowed unless `announced`), never held in memory."""
+
+    def __init__(self, content: bytes, media_type: str, mebibytes: float, filler: bytes, *, announced: bool) -> None:
+        size = mebibytes * MEBIBYTE
+        headers = {"Content-Length": str(int(size))} if announced else None
+        super().__init__(_padded(content, filler, size), media_type=media_type, headers=headers)
+
+
+async def _padded(content: bytes, filler: bytes, size: float) -> AsyncIterator[bytes]:
+    yield content[: int(min(size, len(content)))]
+    left, block = size - len(content), filler * (MEBIBYTE // 4)
+    while left > 0:
+        await asyncio.sleep(0)  # let the server see that the client has gone: nothing else here would wait then
+        piece = block[: int(min(left, len(block)))]
+        yield piece
+        left -= len(piece)

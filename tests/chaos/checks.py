@@ -52,7 +52,7 @@ def _without_outcome(evidence: Evidence) -> Iterator[tuple[str, str]]:
 def _two_outcomes(evidence: Evidence) -> Iterator[tuple[str, str]]:
     for job_id, result in evidence.results.items():
         row, execution = evidence.rows.get(job_id, {}), evidence.executions.get(job_id)
-        verdict = {name: result[name] for name in ("outcome", "money", "message")}
+        verdict = {name: result[name] for name in ("outcome", "reason", "money", "message") if result[name] is not None}
         if row.get("verdict") != verdict:
             yield job_id, f"the ledger says {row.get('verdict')}, result.json {verdict}"
         if execution and not _fits(execution, result["outcome"]):
@@ -79,7 +79,8 @@ def _told_otherwise(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield job_id, "message and event differ"
         for body in dict.fromkeys(told):
             announced = json.loads(body)
-            same = all(announced[name] == result[name] for name in ("outcome", "money", "message", "preset", "source"))
+            names = ("outcome", "reason", "money", "message", "preset", "source")
+            same = all(announced[name] == result[name] for name in names)
             if not same or [p["key"] for p in announced["pictures"]] != [p["key"] for p in result["pictures"]]:
                 yield job_id, "told otherwise than result.json says"
 

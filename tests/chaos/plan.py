@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-import re
 from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from local.engine.controller import ROOT
+from tests.provider_faults import OUTCOMES, asked, preset, stands_still
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODEL = "gpt-image-2-vip"
-_ROW = re.compile(r"^\| `([a-z0-9=-]+)` \|.+\| `(\w+)` \| \d \|$", re.MULTILINE)
-# What each fault comes to, from the page that another test holds the template to.
-OUTCOMES: dict[str, str] = dict(_ROW.findall((ROOT / "docs" / "provider-faults.md").read_text()))
 _HARMLESS = [fault for fault, outcome in OUTCOMES.items() if outcome == "completed" and fault != "late-lookup"]
 _AT_SUBMIT = [fault for fault in _HARMLESS if fault.startswith("submit-")]
 _LATER = [fault for fault in _HARMLESS if not fault.startswith("submit-")]
-_SEVERAL = ("fewer-pictures", "links-die")  # they make sense with three pictures
-_ONE = "top-level-url"  # that older shape has room for one picture
-_AT_ONCE = ("fewer-pictures", "file-oversize-announced=300")  # partial or lost without a day's wait
+_ONE = ("top-level-url", "odd-link=")  # what has room for one picture, and what spoils the first of several
 _REJECTED = ("no-preset", "bad-preset", "no-picture")
 # Requests of one invocation: crashes strike at one of so many.
 _REQUESTS = {"s": 8, "t": 2, "f": 9, "w": 6}
@@ -46,8 +44,8 @@ class Job:
 
     @property
     def preset(self) -> str:
-        words = [*self.faults, f"n{self.n}"] if self.kind == "drop" else [self.kind]
-        return "-".join(words).replace("=", "-")
+        words = [*map(preset, self.faults), f"n{self.n}"] if self.kind == "drop" else [self.kind]
+        return "-".join(words)
 
     @property
     def key(self) -> str:
@@ -61,8 +59,7 @@ class Job:
     @property
     def stands_still(self) -> str | None:
         """The state that it leaves only when a deadline passes or links die."""
-        ends = {OUTCOMES[fault] for fault in self.faults if fault not in _AT_ONCE}
-        return "waiting" if "expired" in ends else "unstored" if ends & {"lost", "partial"} else None
+        return next(filter(None, map(stands_still, self.faults)), None)
 
     def may_end(self, crashed: set[str]) -> set[str]:
         """The outcomes that explain themselves; ``crashed`` are the letters of the functions that died."""
@@ -92,13 +89,16 @@ class Job:
 def make_plan(jobs: int, seed: int) -> list[Job]:
     """The jobs of this run."""
     chance = Random(seed)
-    return [_job(number, chance) for number in range(jobs)]
+    deck = itertools.cycle(chance.sample(list(OUTCOMES), len(OUTCOMES)))
+    return [_job(number, chance, deck) for number in range(jobs)]
 
 
-def _job(number: int, chance: Random) -> Job:
+def _job(number: int, chance: Random, deck: Iterator[str]) -> Job:
     kind = chance.choices(["drop", "document", chance.choice(_REJECTED)], [84, 10, 6])[0]
-    faults = _faults(chance) if kind in ("drop", "document") else ()
-    pictures = 3 if any(fault in _SEVERAL for fault in faults) else 1 if _ONE in faults else chance.choice([1, 1, 2, 3])
+    faults = _faults(chance, deck) if kind in ("drop", "document") else ()
+    pictures = chance.choice([1, 1, 2, 3])
+    if any(asked(fault) > 1 or fault.startswith(_ONE) for fault in faults):
+        pictures = max(map(asked, faults))
     crashes = {crash[0]: crash for crash in (_crash(chance) for _ in range(chance.choices([0, 1, 2], [60, 30, 10])[0]))}
     return Job(
         number=number,
@@ -113,10 +113,11 @@ def _job(number: int, chance: Random) -> Job:
     )
 
 
-def _faults(chance: Random) -> tuple[str, ...]:
+def _faults(chance: Random, deck: Iterator[str]) -> tuple[str, ...]:
+    """None, the next one of all, or two that harm nothing by themselves."""
     number = chance.choices([0, 1, 2], [45, 40, 15])[0]
     if number == 1:
-        return (chance.choice(list(OUTCOMES)),)
+        return (next(deck),)
     return (chance.choice(_AT_SUBMIT), chance.choice(_LATER)) if number else ()
 
 

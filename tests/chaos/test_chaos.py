@@ -17,7 +17,7 @@ from tests.chaos.run import chaos
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-JOBS, SEED = 50, 20261121
+JOBS, SEED = 50, 4
 MARK, KEY = "quokkamoss", "sk-forged-0001"
 JOB = Job(0, "drop", (), 1, ("s3b",), None, (), redrive=False, again=False)
 ID = f"{JOB.name}-0123456789abcdef0123"
@@ -58,7 +58,9 @@ def evidence() -> Evidence:
     recipe = JOB.recipe(MARK)
     job: dict[str, Any] = {"job_id": ID, "preset": JOB.preset, "source": {"key": JOB.key}, "recipe": recipe}
     pictures = [{"key": PICTURE, "sha256": "ab12"}]
-    told = json.dumps({"job_id": ID, **verdict, "preset": JOB.preset, "source": job["source"], "pictures": pictures})
+    told = json.dumps(
+        {"job_id": ID, "reason": None, **verdict, "preset": JOB.preset, "source": job["source"], "pictures": pictures}
+    )
     task: Any = {"id": "tsk_img_1", "client_business_id": ID}
     return Evidence(
         seed=1,
@@ -69,7 +71,7 @@ def evidence() -> Evidence:
         rows={ID: {**job, "state": "ended", "verdict": verdict}},
         attempts=set(),
         tasks={ID: [task]},
-        results={ID: {**job, **verdict, "pictures": pictures}},
+        results={ID: {**job, "reason": None, **verdict, "pictures": pictures}},
         executions={ID: {"status": "SUCCEEDED", "error": None}},
         objects={PICTURE: ["v1"], f"results/{ID}/result.json": ["v1"]},
         digests={PICTURE: "ab12"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     length: int | None = None  # announced instead of the true one; -1 announces none
     keep_open: bool = False
+    drips: str = ""  # "body": a little more of it every now and then, without end; "flood": much of it
 
     def send(self, handler: BaseHTTPRequestHandler) -> None:
         handler.close_connection = not self.keep_open
@@ -51,14 +53,22 @@ class Answer:
 
 
 class Scripted:
-    """Give ``answer``; every request gets it. A silent one reads the request and never answers."""
+    """Give ``answer``; every request gets it, or the one for its path. A silent one reads it and never answers."""
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.answer = Answer()
+        self.by_path: dict[str, Answer] = {}
         self.silent = False
         self.asked: list[Asked] = []
         self.closing = threading.Event()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a client that has hung up: some tests are about that."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 @contextmanager
@@ -77,14 +87,26 @@ def serving() -> Iterator[Scripted]:
                 script.closing.wait()
                 self.close_connection = True
                 return
-            script.answer.send(self)
+            answer = script.by_path.get(self.path, script.answer)
+            answer.send(self)
+            if answer.drips:
+                self.drip(answer.drips)
+
+        def drip(self, part: str) -> None:
+            self.close_connection = True
+            piece, pause = (b" " * 65_536, 0.0) if part == "flood" else (b" ", 0.01)
+            while not script.closing.wait(pause):
+                try:
+                    self.wfile.write(piece)
+                except OSError:  # the other side has hung up
+                    return
 
         do_GET = do_POST = answer  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             """Stay silent."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     script = Scripted(f"http://127.0.0.1:{server.server_port}")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,10 +15,12 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bucketbrush.adapters import objects
 from bucketbrush.adapters.objects import PART_BYTES, Objects
-from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored
+from bucketbrush.domain.errors import PictureUnreadable, RecipeInvalid, ResultUnstored
+from bucketbrush.domain.inspection import Facts, inspect
 from bucketbrush.domain.jobs import ObjectVersion
 from bucketbrush.domain.pictures import PictureFormat
 from tests.contract.aws import bucket, client, keys, name
+from tests.corpus.pictures import ODD_JPEGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -283,7 +287,7 @@ def test_a_key_that_cannot_be_names_no_object() -> None:
     assert Objects(LongKeys(), "any").read("presets/" + "x" * 1020, 4) is None  # type: ignore[arg-type]
 
 
-def test_heads_are_those_of_the_pinned_version(store: Objects, bucket: str) -> None:
+def test_the_current_version_of_a_key(store: Objects, bucket: str) -> None:
     key = "inbox/pinned é+.png"
     client("s3").put_object(Bucket=bucket, Key=key, Body=picture())
     first = store.current(key)
@@ -293,21 +297,92 @@ def test_heads_are_those_of_the_pinned_version(store: Objects, bucket: str) -> N
     assert second is not None
     assert (first.size, second.size) == (100, 6)
     assert first.etag == hashlib.md5(picture()).hexdigest()
-    assert store.head(first) == PNG_HEAD
-    assert store.head(second) == b"<html>"
+    assert b"".join(store.chunks(first)) == picture()
+    assert store.read_range(second, 0, 16) == b"<html>"
     client("s3").delete_object(Bucket=bucket, Key=key)
     assert store.current(key) is None
-    assert store.head(first) == PNG_HEAD
-    client("s3").delete_object(Bucket=bucket, Key=key, VersionId=first.version_id)
-    assert store.head(first) is None
+    assert b"".join(store.chunks(first)) == picture()
 
 
-@pytest.mark.parametrize("size", [0, 1, 15])
-def test_heads_of_tiny_files(store: Objects, bucket: str, size: int) -> None:
-    client("s3").put_object(Bucket=bucket, Key="inbox/tiny.png", Body=b"x" * size)
-    version = store.current("inbox/tiny.png")
+@pytest.mark.parametrize(
+    ("start", "length", "found"),
+    [(0, 4, b"0123"), (4, 3, b"456"), (7, 99, b"789"), (9, 1, b"9"), (10, 1, b""), (99, 4, b"")],
+)
+def test_ranges_of_the_pinned_version(store: Objects, bucket: str, start: int, length: int, found: bytes) -> None:
+    key = name("inbox/ranges é+") + ".png"
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"0123456789")
+    version = store.current(key)
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"another version")
     assert version is not None
-    assert (version.size, store.head(version) or b"") == (size, b"x" * size)
+    assert store.read_range(version, start, length) == found
+    client("s3").delete_object(Bucket=bucket, Key=key)
+    assert store.read_range(version, start, length) == found
+
+
+def test_a_picture_is_inspected_where_it_lies(store: Objects, bucket: str) -> None:
+    content = ODD_JPEGS["255 icc pieces"]
+    client("s3").put_object(Bucket=bucket, Key="inbox/large.jpg", Body=content)
+    version = store.current("inbox/large.jpg")
+    assert version is not None
+    assert version.size == len(content) > 15 * MIB
+    facts = inspect(version.key, version.size, partial(store.read_range, version))
+    assert facts == Facts(PictureFormat.JPEG, 48, 32, has_alpha=False)
+    client("s3").delete_object(Bucket=bucket, Key=version.key)
+
+
+def test_an_empty_object_has_no_range(store: Objects, bucket: str) -> None:
+    client("s3").put_object(Bucket=bucket, Key="inbox/empty.png", Body=b"")
+    version = store.current("inbox/empty.png")
+    assert version is not None
+    assert store.read_range(version, 0, 16) == b""
+
+
+def test_a_range_of_a_version_that_is_gone_is_refused(store: Objects, bucket: str) -> None:
+    key = name("inbox/gone") + ".png"
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"0123456789")
+    version = store.current(key)
+    assert version is not None
+    client("s3").delete_object(Bucket=bucket, Key=key, VersionId=version.version_id)
+    for gone in (version, version.model_copy(update={"version_id": None})):
+        with pytest.raises(RecipeInvalid, match=f"^s3://{bucket}/{key}: found that this version was deleted"):
+            store.read_range(gone, 0, 4)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("MethodNotAllowed", "found that this version was deleted"),  # a delete marker
+        ("InvalidObjectState", "found an archived object; allowed: one that can be read at once"),
+        ("AccessDenied", "encrypted with a KMS key of yours"),
+        ("KMS.DisabledException", "encrypted with a KMS key of yours"),
+    ],
+)
+def test_an_object_that_cannot_be_read_is_refused(bucket: str, code: str, found: str) -> None:
+    locked = Objects(Failing("get_object", ClientError({"Error": {"Code": code}}, "GetObject")), bucket)  # type: ignore[arg-type]
+    with pytest.raises(RecipeInvalid, match=f"^s3://{bucket}/inbox/a.png: .*{found}"):
+        locked.read_range(ObjectVersion(bucket=bucket, key="inbox/a.png"), 0, 4)
+
+
+def test_another_fault_of_a_range_stays_a_fault(bucket: str) -> None:
+    slow = Objects(Failing("get_object", ClientError({"Error": {"Code": "SlowDown"}}, "GetObject")), bucket)  # type: ignore[arg-type]
+    with pytest.raises(ClientError, match="SlowDown"):
+        slow.read_range(ObjectVersion(bucket=bucket, key="inbox/a.png"), 0, 4)
+
+
+class Whole:
+    """A store that answers a range with everything (RFC 9110, 14.2: a server may ignore it)."""
+
+    def get_object(self, **asked: Any) -> Any:
+        del asked["Range"]
+        return client("s3").get_object(**asked)
+
+
+@pytest.mark.parametrize("start", [0, 3, 2 * MIB, 3 * MIB, 4 * MIB])
+def test_a_range_from_a_store_that_ignores_it(bucket: str, start: int) -> None:
+    content = random.Random(7).randbytes(3 * MIB)
+    client("s3").put_object(Bucket=bucket, Key="inbox/whole.png", Body=content)
+    version = ObjectVersion(bucket=bucket, key="inbox/whole.png")
+    assert Objects(Whole(), bucket).read_range(version, start, 10) == content[start : start + 10]  # type: ignore[arg-type]
 
 
 def test_a_bucket_without_versions() -> None:
@@ -317,7 +392,7 @@ def test_a_bucket_without_versions() -> None:
     found = Objects(client("s3"), plain).current("inbox/a.png")
     assert found is not None
     assert found.version_id is None
-    assert Objects(client("s3"), plain).head(found) == PNG_HEAD
+    assert b"".join(Objects(client("s3"), plain).chunks(found)) == picture()
 
 
 def test_another_fault_is_not_taken_for_a_missing_object() -> None:
@@ -326,7 +401,7 @@ def test_another_fault_is_not_taken_for_a_missing_object() -> None:
     with pytest.raises(ClientError, match="NoSuchBucket"):
         nowhere.read("k", 1)
     with pytest.raises(ClientError, match="NoSuchBucket"):
-        nowhere.head(version)
+        nowhere.read_range(version, 0, 1)
     with pytest.raises(ClientError, match="NoSuchBucket"):
         nowhere.write_once("k", {})
     with pytest.raises(ClientError, match="NoSuchBucket"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
+from random import Random
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,10 +12,16 @@ import httpx
 import pytest
 from botocore.config import Config
 
+from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.references import MAX_LINK_BYTES, SESSION_SECONDS, Presigner
+from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.errors import RecipeInvalid
-from bucketbrush.domain.jobs import ObjectVersion
-from tests.contract.aws import bucket, client, engine, role
+from bucketbrush.domain.jobs import Invocation, ObjectVersion
+from bucketbrush.handover import HandOver
+from bucketbrush.settings import ReferenceHandover
+from local.simulator import Simulator
+from tests.contract.aws import bucket, client, engine, new_bucket, role
+from tests.samples import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,12 +51,13 @@ class Sessions:
 
     def __init__(self) -> None:
         self.time = START
+        self.token = ""
         self.requests: list[dict[str, Any]] = []
 
     def assume_role(self, **request: Any) -> dict[str, Any]:
         self.requests.append(request)
         ends = datetime.fromtimestamp(self.time + request["DurationSeconds"], UTC)
-        token = f"token{len(self.requests)}"
+        token = self.token or f"token{len(self.requests)}"
         keys = {"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "s" * 40, "SessionToken": token}
         return {"Credentials": {**keys, "Expiration": ends}}
 
@@ -111,6 +120,36 @@ def test_a_link_never_outlives_its_session(bucket: str, passed: int, life: int, 
         ]
         * session
     )
+
+
+@pytest.mark.parametrize(("letters", "fits"), [(20, True), (60, False)])
+def test_a_long_session_token_and_a_key_in_chinese_are_uploaded_when_their_link_is_too_long(
+    letters: int, fits: bool
+) -> None:
+    """A token of 1,200 characters is what AWS gives a role session; nine characters of a link are one of the key."""
+    home = new_bucket()
+    key = f"references/{'猫' * letters}.png"
+    stored = client("s3").put_object(Bucket=home, Key=key, Body=picture())
+    version = ObjectVersion(bucket=home, key=key, version_id=stored["VersionId"], size=len(picture()))
+    sessions = Sessions()
+    sessions.token = base64.b64encode(Random(1).randbytes(900)).decode()
+    signer = presigner(sessions, "arn:role", lambda: sessions.time)
+    inbox = Objects(client("s3"), home)
+    end = Invocation(id="i", ends_at=int(START) + 60)
+    with Simulator() as simulator:
+        provider = ToApis(simulator.base_url, simulator.api_key, timeout=5)
+        auto = HandOver(ReferenceHandover.AUTO, signer, inbox, 30, lambda: sessions.time)
+        (link,) = auto([version], {}, provider, end)
+        with httpx.Client(trust_env=False) as anyone:
+            uploaded = not fits and anyone.get(link).content
+    if fits:
+        assert len(link) <= MAX_LINK_BYTES
+        assert query(link)["X-Amz-Security-Token"] == sessions.token
+    else:
+        assert uploaded == picture()
+        presign = HandOver(ReferenceHandover.PRESIGN, signer, inbox, 30, lambda: sessions.time)
+        with pytest.raises(RecipeInvalid, match=r"found a signed link of 2,\d\d\d bytes; allowed: 2,048"):
+            presign([version], {}, provider, end)
 
 
 def test_a_link_that_the_provider_does_not_take_is_refused_before_anything_is_paid(bucket: str) -> None:

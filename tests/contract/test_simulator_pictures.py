@@ -5,11 +5,15 @@ from __future__ import annotations
 import io
 from itertools import combinations
 
+import httpx
 import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageOps, ImageStat
 
+from local.simulator import Simulator
 from local.simulator.painting import edit
 from local.simulator.pixels import nearest_ratio, output_pixels
+from tests.samples import picture as small_picture
+from tests.waiting import until
 
 # ToAPIs, size table of the gpt-image-2 family: width x height in pixels.
 TABLE = """
@@ -208,12 +212,95 @@ def test_a_reference_that_is_no_png_or_jpeg_fails_the_task(simulator_api, pictur
     assert message in body["error"]["message"]
 
 
+def test_a_reference_may_have_50_mb_and_no_byte_more(simulator_api, picture_host):
+    padded = small_picture().ljust(50 * 1024 * 1024, b"\0")
+    urls = [picture_host.serve("/a.png", padded), picture_host.serve("/b.png", padded + b"\0")]
+    whole, over = (simulator_api.accepted(image_urls=[url], prompt="fault:fewer-pictures") for url in urls)
+
+    assert simulator_api.finished(whole)["status"] == "completed"
+    assert "reference image 1 is larger than 50MB" in simulator_api.finished(over)["error"]["message"]
+
+
+def test_references_are_looked_at_without_paint_too(picture_host):
+    with Simulator(queue_seconds=0, task_seconds=0, paint=False) as simulator:
+        headers = {"Authorization": f"Bearer {simulator.api_key}"}
+        with httpx.Client(base_url=simulator.base_url, headers=headers) as client:
+            order = {"model": "gpt-image-2-vip", "prompt": "x", "image_urls": [picture_host.serve("/a.png", b"<html>")]}
+            path = f"/v1/images/generations/{client.post('/v1/images/generations', json=order).json()['id']}"
+            body = until(lambda: client.get(path).json(), "its end", lambda body: body["status"] == "failed")
+
+    assert "reference image 1 is not a readable PNG or JPEG" in body["error"]["message"]
+
+
+def hole(size: tuple[int, int], box: tuple[int, int, int, int]) -> Image.Image:
+    """0 inside the box, 1 outside."""
+    layer = Image.new("L", size, 1)
+    layer.paste(0, box)
+    return layer
+
+
+def palette_mask(size: tuple[int, int], box: tuple[int, int, int, int]) -> bytes:
+    """A palette whose first colour is transparent."""
+    mask = Image.frombytes("P", size, hole(size, box).tobytes())
+    mask.putpalette([0, 0, 0, 255, 255, 255])
+    return saved(mask, transparency=0)
+
+
+def grey_mask(size: tuple[int, int], box: tuple[int, int, int, int]) -> bytes:
+    """Grey and alpha."""
+    return saved(Image.merge("LA", [Image.new("L", size), hole(size, box).point([0, *([255] * 255)])]))
+
+
+def shade_mask(size: tuple[int, int], box: tuple[int, int, int, int]) -> bytes:
+    """Grey, of which one shade is transparent."""
+    return saved(hole(size, box), transparency=0)
+
+
+def saved(mask: Image.Image, **options: object) -> bytes:
+    """As a PNG file."""
+    buffer = io.BytesIO()
+    mask.save(buffer, "PNG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("made", [palette_mask, grey_mask, shade_mask])
+def test_alpha_counts_in_whatever_way_a_png_has_it(simulator_api, picture_host, made):
+    reference = drawing(1024, 1024)
+    (picture,) = simulator_api.pictures(
+        image_urls=[picture_host.serve("/a.png", reference)],
+        mask_url=picture_host.serve("/m.png", made((1024, 1024), (0, 0, 512, 1024))),
+    )
+
+    left, right = (0, 0, 512, 1024), (512, 0, 1024, 1024)
+    assert max(high for _, high in difference(picture.crop(right), reference.crop(right)).extrema) == 0
+    assert mean(difference(picture.crop(left), reference.crop(left))) > 20
+
+
+def test_a_mask_lies_on_its_reference_as_stored_and_turns_with_it(simulator_api, picture_host):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    buffer = io.BytesIO()
+    drawing(600, 400).save(buffer, "JPEG", exif=exif)
+    mask = grey_mask((600, 400), (0, 0, 600, 200))  # the upper half as stored is the right half as seen
+    (picture,) = simulator_api.pictures(
+        size="2:3",
+        image_urls=[picture_host.serve("/a.jpg", buffer.getvalue())],
+        mask_url=picture_host.serve("/m.png", mask),
+    )
+
+    seen = ImageOps.fit(ImageOps.exif_transpose(Image.open(buffer)), picture.size)
+    left, right = (0, 0, 500, 1536), (524, 0, 1024, 1536)
+    assert max(high for _, high in difference(picture.crop(left), seen.crop(left)).extrema) == 0
+    assert mean(difference(picture.crop(right), seen.crop(right))) > 20
+
+
 @pytest.mark.parametrize(
     ("mask", "file_format", "message"),
     [
         (Image.new("RGBA", (63, 64)), "PNG", "(63, 64) pixels"),
         (Image.new("RGB", (64, 64)), "PNG", "no alpha channel"),
-        (Image.new("RGB", (64, 64)), "JPEG", "not a readable PNG"),
+        (Image.new("RGB", (64, 64)), "JPEG", "the mask is not a PNG"),
+        (Image.new("RGB", (64, 64)), "WEBP", "the mask is not a readable PNG or JPEG"),
     ],
 )
 def test_a_mask_that_does_not_fit_fails_the_task(simulator_api, picture_host, mask, file_format, message):

@@ -8,9 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.adapters.toapis import Task, TaskState, ToApis
+from bucketbrush.adapters.answers import Task, TaskState
+from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.errors import (
+    AccountEmpty,
     BucketbrushError,
+    ContentRefused,
+    KeyRefused,
+    LinkDead,
     Money,
     PictureUnreadable,
     ProviderBusy,
@@ -75,10 +80,17 @@ def test_the_address_may_end_with_v1(script: Scripted, suffix: str) -> None:
         {"data": {"task_id": "tsk_1"}},
         {"id": None, "task_id": "tsk_1"},
         {"id": "tsk_1", "data": {"id": "other"}},
+        {"data": [{"task_id": "tsk_1"}, {"task_id": "other"}]},
+        {"id": "two words", "task_id": "tsk_1"},
+        {"id": "tsk_1", "status": "completed", "result": {"data": [{"url": "https://f/1"}]}},
+        {"success": True, "data": {"id": "tsk_1", "status": "submitted"}},
     ],
 )
-def test_the_task_id_is_found_wherever_it_stands(script: Scripted, api: ToApis, body: dict[str, Any]) -> None:
-    script.answer = Answer(body=body)
+@pytest.mark.parametrize("status", [200, 201, 202])
+def test_the_task_id_is_found_wherever_it_stands(
+    script: Scripted, api: ToApis, status: int, body: dict[str, Any]
+) -> None:
+    script.answer = Answer(status, body)
     assert api.submit(BODY) == "tsk_1"
     assert len(script.asked) == 1
 
@@ -90,7 +102,13 @@ UNANSWERED, REFUSED, BUSY = SubmitUnanswered, ProviderRefused, ProviderBusy
     ("answer", "kind", "words"),
     [
         (Answer(body={"status": "queued"}), UNANSWERED, "HTTP 200 without a task id"),
-        (Answer(body={"id": 7}), UNANSWERED, "without a task id"),
+        (Answer(body={"id": 7.5}), UNANSWERED, "without a task id"),
+        (Answer(body={"id": "x" * 257}), UNANSWERED, "without a task id"),
+        (Answer(body={"id": ".."}), UNANSWERED, "without a task id"),
+        (Answer(body={"id": KEY}), UNANSWERED, "without a task id"),
+        (Answer(body={"success": False, "message": "try later"}), UNANSWERED, "without a task id, try later."),
+        (Answer(body={"success": False, "data": {"id": "tsk_1"}}), UNANSWERED, "without a task id"),
+        (Answer(body=b" " * 1024 * 1024 + b'{"id": "tsk_1"}'), UNANSWERED, "without a task id"),
         (Answer(body=b"upstream connect error"), UNANSWERED, "without a task id"),
         (Answer(body=b"[" * 100_000), UNANSWERED, "without a task id"),
         (Answer(body=["tsk_1"]), UNANSWERED, "without a task id"),
@@ -113,26 +131,33 @@ UNANSWERED, REFUSED, BUSY = SubmitUnanswered, ProviderRefused, ProviderBusy
         (Answer(499, HTML), UNANSWERED, "HTTP 499"),
         (Answer(400, error("invalid_request", "size is wrong")), REFUSED, "invalid_request: size is wrong"),
         (Answer(400, error(400, "size is wrong")), REFUSED, "400: size is wrong"),
-        (Answer(400, {"code": "quota_not_enough", "message": "no money"}), REFUSED, "quota_not_enough: no money"),
+        (Answer(400, {"code": "quota_not_enough", "message": "no"}), AccountEmpty, "quota_not_enough: no"),
         (Answer(400, {"success": False, "message": "bad field"}), REFUSED, "bad field"),
         (Answer(400, {"error": "bad field"}), REFUSED, "bad field"),
         (Answer(400, {"error": {"error": {"code": "c", "message": "bad field"}}}), REFUSED, "c: bad field"),
         (Answer(400, {"error": {"error": "bad field"}}), REFUSED, "400"),
         (Answer(400, {"error": [1]}), REFUSED, "no error text"),
-        (Answer(401, error("unauthorized")), REFUSED, "unauthorized"),
-        (Answer(402, error("insufficient_quota")), REFUSED, "insufficient_quota"),
+        (Answer(401, error("unauthorized")), KeyRefused, "unauthorized"),
+        (Answer(402, error("insufficient_quota")), AccountEmpty, "insufficient_quota"),
+        (Answer(403, HTML), KeyRefused, "HTTP 403"),
         (Answer(404, HTML), REFUSED, "HTTP 404"),
-        (Answer(422, error("content_policy_violation")), REFUSED, "content_policy_violation"),
+        (Answer(413, b""), REFUSED, "HTTP 413"),
+        (Answer(422, error("content_policy_violation")), ContentRefused, "content_policy_violation"),
+        (Answer(303, headers={"Location": "/v1/elsewhere"}), UNANSWERED, "HTTP 303"),
         (Answer(307, headers={"Location": "/v1/elsewhere"}), REFUSED, "HTTP 307"),
         (Answer(301, headers={"Location": "https://example.com/"}), REFUSED, "HTTP 301"),
+        (Answer(302, headers={"Location": "https://xn--/"}), UNANSWERED, "ended without an answer"),
         (Answer(None), UNANSWERED, "ended without an answer"),
         (Answer(200, b"{", length=100), UNANSWERED, "ended without an answer"),
+        (Answer(200, b'{"id": "tsk_1"}', drips="body", length=-1), UNANSWERED, "ended without an answer (ReadTimeout)"),
+        (Answer(200, drips="flood", length=-1), UNANSWERED, "HTTP 200 without a task id"),
     ],
 )
 def test_what_an_answer_to_a_submit_means(
-    script: Scripted, api: ToApis, answer: Answer, kind: type[BucketbrushError], words: str
+    script: Scripted, answer: Answer, kind: type[BucketbrushError], words: str
 ) -> None:
     script.answer = answer
+    api = ToApis(script.url, KEY, timeout=0.3 if answer.drips == "body" else 5)
     with pytest.raises(BucketbrushError) as caught:
         api.submit(BODY)
     assert type(caught.value) is kind
@@ -153,7 +178,9 @@ NOW = "Wed, 21 Oct 2026 07:28:00 GMT"
         ("999999999", None, 3600),
         ("9" * 30, None, None),
         ("-5", None, None),
-        ("1.5", None, None),
+        ("1.5", None, 2),
+        ("0.2", None, 1),
+        ("1e3", None, None),
         ("soon", None, None),
         (None, None, None),
         ("7", NOW, 7),
@@ -194,10 +221,9 @@ def test_a_refused_connection_was_never_written() -> None:
             ToApis(f"http://127.0.0.1:{unused.getsockname()[1]}", KEY, timeout=5).submit(BODY)
 
 
-@pytest.mark.parametrize("address", ["https://", "https://x:port"])
-def test_an_address_that_is_none_was_never_written(address: str) -> None:
-    with pytest.raises(ProviderUnreachable):
-        ToApis(address, KEY, timeout=5).submit(BODY)
+def test_an_address_that_is_none_gets_no_client() -> None:
+    with pytest.raises(ValueError, match="allowed: https://host"):
+        ToApis("http://127.0.0.1:80@evil.example", KEY, timeout=5)
 
 
 def test_silence_is_a_lost_answer(script: Scripted) -> None:
@@ -222,33 +248,32 @@ def test_an_echo_of_what_we_sent_is_removed(script: Scripted, api: ToApis, statu
 
 def test_a_failed_task_does_not_echo_the_prompt(script: Scripted, api: ToApis) -> None:
     script.answer = Answer(body={"status": "failed", "error": ECHO})
-    said = api.read("tsk_1", prompt=PROMPT).error
+    problem = api.read("tsk_1", prompt=PROMPT).problem
+    assert problem is not None
+    said = problem.message
     assert said.startswith("invalid_request: bad: [removed], [removed], [link removed]")
     assert [secret for secret in (KEY, "paint", "X-Amz", "sk-") if secret in said] == []
 
 
-DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": 110, "completed_at": 190}
+BEGAN, ENDED = 1768381010, 1768381063
+DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": BEGAN, "completed_at": ENDED}
 
 
 @pytest.mark.parametrize(
     ("body", "seen"),
     [
-        (DONE, {"state": TaskState.DONE, "progress": 100, "created_at": 110, "completed_at": 190}),
-        ({**DONE, "status": "COMPLETED"}, {"state": TaskState.DONE, "status": "COMPLETED"}),
-        ({"status": "failed"}, {"state": TaskState.FAILED, "error": "no error text."}),
-        ({"status": "failed", "fail_reason": "policy"}, {"state": TaskState.FAILED, "error": "policy."}),
-        ({"status": "failed", **error("generation_failed", "boom")}, {"error": "generation_failed: boom."}),
+        (DONE, {"state": TaskState.DONE, "progress": 100, "created_at": BEGAN, "completed_at": ENDED}),
+        ({**DONE, "status": " COMPLETED\n"}, {"state": TaskState.DONE, "status": "COMPLETED"}),
+        ({"status": "failed"}, {"state": TaskState.FAILED}),
         *[
             ({"status": word}, {"state": TaskState.WAITING, "status": word})
-            for word in ("queued", "in_progress", "pending", "submitted", "processing", "success", "cancelled", "新")
+            for word in ("queued", "in_progress", "pending", "submitted", "processing", "cancelled", "expired", "新")
         ],
         ({"status": ""}, {"state": TaskState.WAITING, "status": ""}),
         ({"status": "x" * 400 + SIGNED}, {"state": TaskState.WAITING, "status": "x" * 40}),
         ({"status": "queued"}, {"progress": None, "created_at": None, "completed_at": None, "urls": ()}),
-        *[
-            ({"status": "queued", "progress": odd}, {"progress": None})
-            for odd in ("50%", None, True, 10**40, 1.5, [1], {})
-        ],
+        *[({"status": "queued", "progress": odd}, {"progress": None}) for odd in ("50%", None, True, [1], {})],
+        ({"status": "queued", "progress": 10**40}, {"progress": 100}),
         ({**DONE, "id": "img_other"}, {"task_id": "tsk_1"}),
         ({**DONE, "billing": {"status": "pending"}}, {"state": TaskState.DONE}),
         ({**DONE, "result": {"data": [{"url": "https://f/1"}, {"url": "https://f/2"}]}}, {"urls": (1, 2)}),
@@ -259,7 +284,8 @@ DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": 110
         ({**DONE, "url": "https://f/1"}, {"urls": (1,)}),
         ({**DONE, "data": [{"url": "https://f/1"}, {"url": "https://f/2"}]}, {"urls": (1, 2)}),
         ({**DONE, "result": {"data": []}}, {"urls": ()}),
-        ({**DONE, "result": "odd", "data": {"url": "x"}}, {"urls": ()}),
+        ({**DONE, "result": "odd", "data": {"url": "https://f/1"}}, {"urls": (1,)}),
+        ({"data": {**DONE, "result": {"data": ["https://f/1"]}}}, {"state": TaskState.DONE, "urls": (1,)}),
     ],
 )
 def test_a_status_is_read_tolerantly(script: Scripted, api: ToApis, body: dict[str, Any], seen: dict[str, Any]) -> None:
@@ -276,6 +302,8 @@ def test_a_status_is_read_tolerantly(script: Scripted, api: ToApis, body: dict[s
         Answer(404, error(404, "no such task", "not_found_error")),
         Answer(404, HTML),
         Answer(400, {"message": "task_not_exist"}),
+        Answer(400, {"error": {"code": 400, "message": "task_not_exist"}}),
+        Answer(200, {"success": False, "message": "task_not_exist"}),
     ],
 )
 def test_an_unknown_task_is_not_found_and_not_readable(script: Scripted, api: ToApis, answer: Answer) -> None:
@@ -299,12 +327,17 @@ def test_an_unknown_task_is_not_found_and_not_readable(script: Scripted, api: To
         Answer(200, {"status": 7}),
         Answer(200, [DONE]),
         Answer(302, headers={"Location": "/elsewhere"}),
+        Answer(302, headers={"Location": "https://xn--/"}),
+        Answer(500, {"message": "task_not_exist"}),
+        Answer(200, {"success": False, "status": "failed"}),
         Answer(None),
         Answer(200, b"{", length=100),
+        Answer(200, b'{"status": "failed"}', drips="body", length=-1),
     ],
 )
-def test_what_is_no_status_is_neither_a_task_nor_none(script: Scripted, api: ToApis, answer: Answer) -> None:
+def test_what_is_no_status_is_neither_a_task_nor_none(script: Scripted, answer: Answer) -> None:
     script.answer = answer
+    api = ToApis(script.url, KEY, timeout=0.3 if answer.drips == "body" else 5)
     for look in (api.read, api.find):
         with pytest.raises(TaskUnreadable):
             look("tsk_1")
@@ -339,11 +372,8 @@ def test_a_picture_comes_with_its_announced_length_and_the_key_stays_here(
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(404),
-        Answer(403),
-        Answer(410),
         Answer(206, b"part"),
-        Answer(302, headers={"Location": "/elsewhere.png"}),
+        Answer(300, headers={"Location": "/elsewhere.png"}),
         Answer(429),
         Answer(500),
         Answer(503),
@@ -356,8 +386,16 @@ def test_what_may_come_at_the_next_try(script: Scripted, api: ToApis, answer: An
     script.answer = answer
     with pytest.raises(ResultUnstored, match="result link: ") as caught:
         fetch(api, f"{script.url}/secret-name.png")
+    assert type(caught.value) is ResultUnstored
     assert "secret-name" not in str(caught.value)
     assert len(script.asked) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_dead_link_is_told_from_other_trouble(script: Scripted, api: ToApis, status: int) -> None:
+    script.answer = Answer(status)
+    with pytest.raises(LinkDead, match=f"HTTP {status}; allowed: 200"):
+        fetch(api, f"{script.url}/1.png")
 
 
 @pytest.mark.parametrize(
@@ -430,9 +468,9 @@ def test_the_simulator_takes_and_makes_what_we_ask_for(simulator: Simulator, mod
         ("submit-429-date", ProviderBusy, 0),
         ("submit-503-rate", ProviderBusy, 0),
         ("submit-503-model", ProviderRefused, 0),
-        ("submit-401", ProviderRefused, 0),
-        ("submit-402", ProviderRefused, 0),
-        ("submit-422", ProviderRefused, 0),
+        ("submit-401", KeyRefused, 0),
+        ("submit-402", AccountEmpty, 0),
+        ("submit-422", ContentRefused, 0),
         ("submit-500", SubmitUnanswered, 0),
         ("submit-drop", SubmitUnanswered, 0),
         ("submit-html-524", SubmitUnanswered, 0),

@@ -26,6 +26,10 @@ def _document(world: World) -> None:
     world.start({**world.scenario.recipe, "references": [world.reference()]})
 
 
+def _dropped_document(world: World) -> None:
+    world.drop_document(world.scenario.recipe)
+
+
 def _again(world: World) -> None:
     preset = world.preset()
     world.drop(preset)
@@ -66,6 +70,12 @@ LOST_ANSWER = Scenario("a lost answer", _recipe("fault:submit-drop-answer"))
 DEAD_DOCUMENT = Scenario("a document's dead execution", outcomes=("rejected",), begin=_document, is_dead=True)
 OTHERS = (
     Scenario("a caller's document", begin=_document),
+    Scenario(
+        "a dropped document with uploads",
+        _recipe(model="gpt-image-1.5-official"),
+        begin=_dropped_document,
+        parameters={"ReferenceHandover": "upload"},
+    ),
     Scenario("refused for now", _recipe("fault:submit-429")),
     Scenario("a wrong recipe", _recipe(size="7:5"), ("rejected",)),
     Scenario("a wrong document", _recipe(size="7:5"), ("rejected",), _document),

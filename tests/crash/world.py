@@ -27,7 +27,7 @@ from tests.contract.aws import client, name
 from tests.crash.machine import TaskFailed, Walk
 from tests.crash.rig import Rig, connect, ended, function_of
 from tests.crash.tap import Effect, How, Killed, Tap
-from tests.samples import picture, plain
+from tests.samples import mask_picture, picture, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -143,7 +143,17 @@ class World:
 
     def drop(self, preset: str) -> None:
         """A file, and its message in the submit queue."""
-        content, key = picture(), f"inbox/{preset}/cat.png"
+        self._dropped(f"inbox/{preset}/cat.png", picture())
+
+    def drop_document(self, document: Json) -> None:
+        """A job document with a reference and a mask beside it."""
+        folder = f"inbox/{name('documents')}"
+        self._put(f"{folder}/references/cat.png", picture())
+        self._put(f"{folder}/references/mask.png", mask_picture())
+        pictures = {"references": ["references/cat.png"], "mask": "references/mask.png"}
+        self._dropped(f"{folder}/cat.job.json", json.dumps({**document, **pictures}).encode())
+
+    def _dropped(self, key: str, content: bytes) -> None:
         version = self._put(key, content)
         item = {"key": key, "size": len(content), "etag": "e", "version-id": version, "sequencer": "0"}
         detail = {"bucket": {"name": self.rig.inbox}, "object": item}

@@ -85,13 +85,13 @@ MUTATIONS = (
     Mutation(
         "send before the row says so",
         f"{_PACKAGE}/submit.py",
-        "        body = request_body(recipe, links, job.job_id)\n",
-        "        body = request_body(recipe, links, job.job_id)\n        provider.submit(body)\n",
+        "        body = request_body(recipe, model, links, mask_link, job.job_id)\n",
+        "        body = request_body(recipe, model, links, mask_link, job.job_id)\n        provider.submit(body)\n",
     ),
     Mutation(
         "send again what may have been sent",
         f"{_PACKAGE}/submit.py",
-        "            elif job.state is State.SUBMITTING:\n                job = self._look_up(job)",
+        "            elif job.state is State.SUBMITTING:\n                job = self._look_up(job, invocation)",
         "            elif job.state is State.SUBMITTING:\n                job = self._send(job, order)",
     ),
     Mutation(
@@ -149,7 +149,7 @@ MUTATIONS = (
         "        kept = self._kept(job.job_id, there)\n",
         "        kept = self._kept(job.job_id, there)\n"
         "        if deadlines.is_overdue(job, int(self.now()), self.settings.deadline_seconds):\n"
-        '            return make_result(job, verdicts.expired(job, "nothing", 1), int(self.now()))\n',
+        '            return make_result(job, verdicts.expired(job, TaskUnfinished("nothing."), 1), int(self.now()))\n',
     ),
     Mutation(
         "end a job whose execution runs",

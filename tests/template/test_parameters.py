@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from aws_lambda_powertools.shared import constants
-from hypothesis import given, seed
+from hypothesis import assume, given, seed
 from hypothesis import strategies as st
 
 from bucketbrush.settings import (
@@ -84,13 +85,25 @@ def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
         (
             "ApiBaseUrl",
             ["https://toapis.cn", "https://toapis.com/v1/", "http://127.0.0.1:8080/v1", "http://localhost:1"],
-            ["", "toapis.com", "http://toapis.com", "https://toapis.com/v2", "https://a b", "https://x?key=1"],
+            [
+                "",
+                "toapis.com",
+                "http://toapis.com",
+                "https://a..b",
+                "https://-a.b",
+                "http://127.0.0.1:80@evil.example",
+                "https://toapis.com/v2",
+                "https://a b",
+                "https://x?key=1",
+            ],
         ),
         (
             "ApiKeySecretArn",
             ["", "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:team/key-AbCdEf"],
             ["sk-123", "my-secret", "arn:aws:s3:::bucket"],
         ),
+        ("ReferenceHandover", ["auto", "presign", "upload"], ["", "Upload", "base64"]),
+        ("ResultHosts", ["toapis.com", "files.example.org,toapis.cn"], ["", "*", "com", "https://a.b", "a.b,"]),
         ("NotificationEmail", ["", "a.b@example.org"], ["a", "a@b", "a b@c.de", "a@b.c, d@e.f"]),
         ("PythonRuntime", ["python3.11", "python3.14"], ["python3.9", "python3.10", "nodejs22.x", "python3.131"]),
         ("Architecture", ["x86_64"], ["arm", "aarch64"]),
@@ -163,7 +176,12 @@ def test_settings_take_every_address_that_the_parameter_takes(template: Json, re
     @seed(1)
     @given(addresses)
     def check(address: str) -> None:
-        assert settings(template, resources, "StatusFunction", {"ApiBaseUrl": address}).api_base_url == address
+        parts = urlsplit(address)
+        assume(len(parts.hostname or "") <= 253)
+        assume(parts.netloc.rpartition(":")[2].isdecimal() is False or int(parts.netloc.rpartition(":")[2]) <= 65_535)
+        read = settings(template, resources, "StatusFunction", {"ApiBaseUrl": address})
+        assert isinstance(read, ProviderSettings)
+        assert read.api_base_url == f"{parts.scheme}://{parts.netloc.lower()}"
 
     check()
 

@@ -8,18 +8,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from bucketbrush.adapters.toapis import Task, TaskState
-from bucketbrush.domain.errors import JobBusy, ResultUnstored
+from bucketbrush.adapters.answers import Task, TaskState
+from bucketbrush.domain.errors import ContentRefused, JobBusy, RecipeInvalid, ResultUnstored, TaskFailed
 from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, dropped_job_id
 from bucketbrush.domain.life import WRITE_ONCE, Actor, State, demand_once, demand_step
 from bucketbrush.domain.pictures import is_whole, sniff
 from bucketbrush.domain.result import Picture
 from bucketbrush.finalize import Finalize
+from bucketbrush.handover import HandOver
 from bucketbrush.intake import Again, Drop, Intake
-from bucketbrush.settings import FinalizeSettings, StatusSettings, SubmitSettings, SweepSettings, UnknownPolicy
+from bucketbrush.prepare import Prepare
+from bucketbrush.settings import (
+    FinalizeSettings,
+    ReferenceHandover,
+    StatusSettings,
+    SubmitSettings,
+    SweepSettings,
+    UnknownPolicy,
+)
 from bucketbrush.status import Status
 from bucketbrush.submit import Submit
 from bucketbrush.sweep import Sweep
+from bucketbrush.wiring import deployed_catalogue
+from tests.samples import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +39,11 @@ if TYPE_CHECKING:
     from bucketbrush.domain.result import Announcement, LateNotice
 
 INBOX = "inbox-bucket"
-PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 20 + b"IEND\xaeB`\x82"
+PNG, JPEG = picture(), picture("JPEG")
+CATALOGUE = deployed_catalogue()
 PROMPT = "paint a starry sky behind the cat"
 API_KEY = "sk-test-0123456789abcdef"
-LINK = "https://inbox-bucket.s3.amazonaws.com/inbox/cat.png?X-Amz-Signature=0f0f0f0f"
+LINK = "https://inbox-bucket.s3.amazonaws.com/{key}?X-Amz-Signature=0f0f0f0f"
 INVOCATION_SECONDS = 60
 LEASE_SECONDS = 65
 SWEEP_AFTER_SECONDS = 900
@@ -55,11 +67,13 @@ SUBMIT_SETTINGS = SubmitSettings(
     lookup_seconds=300,
     max_queue_seconds=86_400,
     unknown_policy=UnknownPolicy.HOLD,
+    reference_handover=ReferenceHandover.AUTO,
     sweep_after_seconds=SWEEP_AFTER_SECONDS,
 )
 STATUS_SETTINGS = StatusSettings(**_PROVIDER, deadline_seconds=DEADLINE_SECONDS, late_seconds=600)
 FINALIZE_SETTINGS = FinalizeSettings(
     **_PROVIDER,
+    result_hosts=("toapis.com",),
     results_bucket="results-bucket",
     lookup_seconds=300,
     topic_arn="arn:t",
@@ -162,10 +176,16 @@ class FakeObjects:
     def read(self, key: str, most: int) -> bytes | None:
         return self.versions[key][-1][:most] if key in self.versions else None
 
-    def head(self, version: ObjectVersion) -> bytes | None:
+    def read_range(self, version: ObjectVersion, start: int, length: int) -> bytes:
         contents = self.versions.get(version.key, [])
         index = int(version.version_id or "0")
-        return contents[index][:16] if index < len(contents) else None
+        if index >= len(contents):
+            raise RecipeInvalid(f"{version.uri}: found that this version was deleted.")
+        return contents[index][start : start + length]
+
+    def chunks(self, version: ObjectVersion) -> Iterator[bytes]:
+        content = self.versions[version.key][int(version.version_id or "0")]
+        return (content[at : at + 65_536] for at in range(0, len(content), 65_536))
 
     def current(self, key: str) -> ObjectVersion | None:
         if key not in self.versions:
@@ -202,12 +222,17 @@ class FakeObjects:
 
 
 class FakePresigner:
+    """Links are LINK with the version's key; those to the keys in ``too_long`` are longer than the provider takes."""
+
     def __init__(self) -> None:
         self.links: list[ObjectVersion] = []
+        self.too_long: set[str] = set()
 
     def link(self, version: ObjectVersion) -> str:
+        if version.key in self.too_long:
+            raise RecipeInvalid(f"{version.uri}: found a signed link of 2,049 bytes; allowed: 2,048.")
         self.links.append(version)
-        return LINK
+        return LINK.format(key=version.key)
 
 
 class FakeApi:
@@ -223,6 +248,22 @@ class FakeApi:
         self.pictures: dict[str, Any] = {}
         self.downloads: list[str] = []
         self.during_submit: Callable[[], object] = lambda: None
+        self.uploads: list[Any] = []
+        self.uploaded: list[tuple[str, str, bytes]] = []
+        self.passing: Callable[[float], object] = lambda _: None
+        self.upload_seconds = self.chunk_seconds = 0
+
+    def upload(self, name: str, content_type: str, size: int, chunks: Iterator[bytes]) -> str:
+        """The next of ``uploads``, else a link by number. It takes ``upload_seconds``, each piece ``chunk_seconds``."""
+        answer = _answer(self.uploads.pop(0)) if self.uploads else ""
+        content = b""
+        for chunk in chunks:
+            content += chunk
+            self.passing(self.chunk_seconds)
+        assert len(content) == size
+        self.passing(self.upload_seconds)
+        self.uploaded.append((name, content_type, content))
+        return str(answer or f"https://files.toapis.com/uploads/{len(self.uploaded)}.png")
 
     def submit(self, body: dict[str, Any]) -> str:
         self.bodies.append(body)
@@ -235,17 +276,21 @@ class FakeApi:
 
     def read(self, task_id: str, prompt: str = "") -> Task:
         self.reads.append((task_id, prompt))
-        return cast("Task", _answer(self.task))
+        return cast("Task", _answer(_next(self.task)))
 
     @contextmanager
     def download(self, url: str) -> Iterator[tuple[Iterator[bytes], int | None]]:
         """A picture is its bytes, an error, a list of such for one try after the other, or a function of chunks."""
         self.downloads.append(url)
-        content = self.pictures[url]
-        if isinstance(content, list):
-            content = content.pop(0) if len(content) > 1 else content[0]
-        picture = _answer(content)
+        picture = _answer(_next(self.pictures[url]))
         yield (picture(), None) if callable(picture) else (iter([picture]), len(picture))
+
+
+def _next(scripted: Any) -> Any:
+    """The next of a list, whose last one repeats; what is no list is itself every time."""
+    if not isinstance(scripted, list):
+        return scripted
+    return scripted.pop(0) if len(scripted) > 1 else scripted[0]
 
 
 def _answer(scripted: Any) -> Any:
@@ -302,10 +347,15 @@ class FakeFinalizer:
 
 
 def task(
-    state: TaskState = TaskState.DONE, *urls: str, error: str = "no error text", completed_at: int | None = 990
+    state: TaskState = TaskState.DONE,
+    *urls: str,
+    problem: ContentRefused | TaskFailed | None = None,
+    completed_at: int | None = 990,
 ) -> Task:
     status = {TaskState.DONE: "completed", TaskState.FAILED: "failed"}.get(state, "in_progress")
-    return Task("tsk_1", state, status, 50, urls, error, 960, completed_at)
+    if state is TaskState.FAILED and problem is None:
+        problem = TaskFailed("no error text.")
+    return Task("tsk_1", state, status, 50, urls, problem, 960, completed_at)
 
 
 @dataclass
@@ -326,6 +376,12 @@ class World:
     no_key: Exception | None = None
     invocations: int = 0
 
+    def __post_init__(self) -> None:
+        self.api.passing = self._pass
+
+    def _pass(self, seconds: float) -> None:
+        self.time += seconds
+
     def connect(self) -> ToApis:
         if self.no_key:
             raise self.no_key
@@ -333,8 +389,13 @@ class World:
 
     @property
     def submit(self) -> Submit:
-        fakes: Any = {"ledger": self.ledger.of(Actor.SUBMIT), "inbox": self.inbox, "presigner": self.presigner}
-        return Submit(settings=self.submit_settings, connect=self.connect, now=lambda: self.time, **fakes)
+        inbox: Any = self.inbox
+        presigner: Any = self.presigner
+        ledger: Any = self.ledger.of(Actor.SUBMIT)
+        settings = self.submit_settings
+        handover = HandOver(settings.reference_handover, presigner, inbox, 35, lambda: self.time)
+        prepare = Prepare(inbox, INBOX, CATALOGUE, handover.most_bytes)
+        return Submit(settings, ledger, prepare, handover, self.connect, lambda: self.time)
 
     @property
     def intake(self) -> Intake:
@@ -373,9 +434,10 @@ class World:
         """A message to run a job again comes in."""
         self.intake(Again(job_id, attempt), self.invocation())
 
-    def drop(self, key: str = "inbox/cat.png", content: bytes = PNG) -> Drop:
-        """A file in the inbox and what S3 says of it."""
-        return Drop(self.inbox.put(key, content), "00617F08299329D189")
+    def drop(self, key: str = "inbox/cat.png", content: bytes | None = None) -> Drop:
+        """A file in the inbox, a picture of what its name says, and what S3 says of it."""
+        made = (JPEG if key.lower().endswith((".jpg", ".jpeg")) else PNG) if content is None else content
+        return Drop(self.inbox.put(key, made), "00617F08299329D189")
 
     def preset(self, name: str = "default", **fields: Any) -> None:
         """A preset in the inbox."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
-USE_CASES = ("submit", "status", "finalize", "intake", "sweep")
+USE_CASES = ("submit", "prepare", "handover", "status", "finalize", "intake", "sweep")
 # What stands beside the rooms: it makes the clients, or touches none.
 OTHERS = ("wiring", "observability", "__init__")
 MOST_LINES = 40
@@ -90,7 +90,15 @@ RULES = {
     "the domain": Rule(files(PACKAGE / "domain"), allowed=(*STDLIB, "pydantic", "bucketbrush.domain")),
     "adapters": Rule(
         files(PACKAGE / "adapters"),
-        allowed=(*STDLIB, "boto3", "botocore", "httpx", "aws_lambda_powertools", "bucketbrush.domain"),
+        allowed=(
+            *STDLIB,
+            "boto3",
+            "botocore",
+            "httpx",
+            "aws_lambda_powertools",
+            "bucketbrush.domain",
+            "bucketbrush.adapters.answers",
+        ),
         forbidden=("os",),
     ),
     "use cases": Rule(

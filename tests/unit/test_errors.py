@@ -8,7 +8,17 @@ import re
 import pytest
 
 from bucketbrush.domain import errors
-from bucketbrush.domain.errors import AGAIN, BucketbrushError, Money, ProviderBusy
+from bucketbrush.domain.errors import (
+    AGAIN,
+    AccountEmpty,
+    BucketbrushError,
+    ContentRefused,
+    KeyRefused,
+    Money,
+    ProviderBusy,
+    ProviderRefused,
+    TaskUnreadable,
+)
 from tests.unit.test_architecture import PACKAGE
 
 CLASSES = [
@@ -29,8 +39,13 @@ def test_every_error_says_what_to_do(kind: type[BucketbrushError]) -> None:
 
 
 def test_the_drawn_tree_lists_exactly_the_classes() -> None:
-    drawn = re.findall(r"^\s+(?:\|--|`--) (\w+)", str(errors.__doc__), re.MULTILINE)
-    assert sorted(drawn) == sorted(kind.__name__ for kind in CLASSES)
+    drawn: list[tuple[str, str]] = []
+    above = ["BucketbrushError"]
+    for bars, name in re.findall(r"^    ((?:[|`]   ?)*[|`]--) (\w+)", str(errors.__doc__), re.MULTILINE):
+        del above[1 + len(bars) // 4 :]
+        drawn.append((name, above[-1]))
+        above.append(name)
+    assert sorted(drawn) == sorted((kind.__name__, kind.__bases__[0].__name__) for kind in CLASSES)
 
 
 def test_no_error_is_defined_elsewhere() -> None:
@@ -49,7 +64,7 @@ def test_no_error_is_defined_elsewhere() -> None:
         (Money.UNKNOWN, {"SubmitUnanswered"}),
         (
             Money.MOVED,
-            {"TaskUnreadable", "TaskUnfinished", "PictureUnreadable", "ResultUnstored"},
+            {"TaskUnreadable", "TaskUnfinished", "PictureUnreadable", "ResultUnstored", "LinkDead"},
         ),
     ],
 )
@@ -65,6 +80,8 @@ def test_what_helps_when_it_is_tried_again() -> None:
         "TaskUnreadable",
         "TaskUnfinished",
         "ResultUnstored",
+        "LinkDead",
+        "HandoverUnfinished",
         "AnnouncementFailed",
         "SweepIncomplete",
     }
@@ -78,6 +95,24 @@ def test_only_what_paid_nothing_says_so() -> None:
     for kind in CLASSES:
         if re.search(r"[Nn]othing was (sent|paid)|was not paid", kind.advice):
             assert kind.money is Money.NOT_MOVED
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (ContentRefused, "change the prompt or the picture"),
+        (AccountEmpty, "the operator tops up the account"),
+        (KeyRefused, "put-secret-value"),
+    ],
+)
+def test_a_refusal_says_whose_turn_it_is(kind: type[ProviderRefused], words: str) -> None:
+    assert words in kind.advice
+    assert (issubclass(kind, ProviderRefused), kind.retryable, kind.money) == (True, False, Money.NOT_MOVED)
+    assert kind.advice.endswith(f"{AGAIN}.")
+
+
+def test_an_unreadable_task_knows_whether_it_was_refused() -> None:
+    assert (TaskUnreadable("x", KeyRefused).refused_as, TaskUnreadable("x").refused_as) == (KeyRefused, None)
 
 
 def test_busy_knows_its_time() -> None:

@@ -13,7 +13,7 @@ from bucketbrush import events
 from bucketbrush.domain.errors import EventUnreadable
 from bucketbrush.domain.jobs import JOB_ID, Job
 from bucketbrush.domain.life import State
-from bucketbrush.domain.recipe import read_recipe, read_references
+from bucketbrush.domain.recipe import Place, read_job
 from bucketbrush.events import (
     ExecutionEnded,
     FinalizeCall,
@@ -23,6 +23,7 @@ from bucketbrush.events import (
     SubmitCall,
 )
 from bucketbrush.intake import Again, Drop
+from bucketbrush.wiring import deployed_catalogue
 from tests.unit.test_architecture import ROOT
 
 EVENTS = ROOT / "events"
@@ -88,8 +89,8 @@ def test_the_samples_are_events_as_they_come() -> None:
     assert "Records" not in sample("sweep-schedule.json")
     document = sample("job-document.json")
     assert events.parse_order(sample("submit-call.json")).document == document
-    assert read_recipe(document, "sample", also=("references",))["size"] == "3:2"
-    assert read_references(document, source.bucket, "sample") == document["references"]
+    asked = read_job(document, Place("sample", source.bucket), deployed_catalogue())
+    assert (asked.recipe["size"], list(asked.references)) == ("3:2", document["references"])
 
 
 def test_a_drop_is_an_object_version() -> None:

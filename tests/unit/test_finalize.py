@@ -9,14 +9,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bucketbrush.adapters.toapis import TaskState
+from bucketbrush.adapters.answers import TaskState
 from bucketbrush.domain.errors import (
+    AccountEmpty,
     AnnouncementFailed,
     ApiKeyMissing,
+    ContentRefused,
     JobBusy,
+    KeyRefused,
+    LinkDead,
     Money,
     PictureUnreadable,
     ResultUnstored,
+    TaskFailed,
     TaskUnfinished,
     TaskUnreadable,
 )
@@ -96,18 +101,29 @@ def test_pictures_are_stored_and_told(
     written = json.loads(world.results.versions[RESULT][0])
     assert (written["outcome"], written["recipe"], written["ended_at"]) == (outcome, ROW.recipe, NOW)
     assert (written["task_created_at"], written["task_completed_at"]) == (960, MADE_AT)
-    verdict = Verdict(outcome=told.outcome, money=told.money, message=told.message)
+    verdict = Verdict(outcome=told.outcome, reason=told.reason, money=told.money, message=told.message)
     assert (row(world).state, row(world).ended_at, row(world).verdict) == (State.ENDED, NOW, verdict)
     assert row(world).next_check is None
     assert counted(capsys) == [outcome]
 
 
-def test_a_failed_task_is_told_with_its_reason_and_asked_for_without_its_prompt(world: World) -> None:
+@pytest.mark.parametrize(
+    ("problem", "reason", "words"),
+    [
+        (TaskFailed("generation_failed: boom."), "TaskFailed", "Nothing was paid: drop the file again"),
+        (ContentRefused("generation_failed: unsafe."), "ContentRefused", "change the prompt or the picture"),
+    ],
+)
+def test_a_failed_task_is_told_with_its_reason_and_asked_for_without_its_prompt(
+    world: World, problem: ContentRefused | TaskFailed, reason: str, words: str
+) -> None:
     waiting(world)
-    world.api.task = task(TaskState.FAILED, error="generation_failed: boom")
+    world.api.task = task(TaskState.FAILED, problem=problem)
     told = finalize(world)
     assert (told.outcome, told.money, told.pictures) == (Outcome.FAILED, Money.NOT_MOVED, ())
-    assert "generation_failed: boom" in told.message
+    assert told.reason == reason
+    assert json.loads(world.results.versions[RESULT][0])["reason"] == reason
+    assert [part for part in (problem.message, "refunds failed tasks", words) if part not in told.message] == []
     assert world.api.reads == [("tsk_1", PROMPT)]  # so that the adapter can take it out of the reason
     assert PROMPT not in world.announcements.told[0]
 
@@ -236,7 +252,7 @@ LOOK_THERE = "client_business_id cat-1"
         ({"state": State.SUBMITTING, **TASKLESS}, RUNNING, Money.MOVED, GOES_ON),
         ({"state": State.SUBMITTING, **TASKLESS}, task(TaskState.FAILED), Money.NOT_MOVED, FREE),
         ({}, RUNNING, Money.MOVED, GOES_ON),
-        ({}, task(TaskState.FAILED, error="boom."), Money.NOT_MOVED, "boom. It refunds"),
+        ({}, task(TaskState.FAILED, problem=TaskFailed("boom.")), Money.NOT_MOVED, "boom. It refunds"),
     ],
 )
 def test_a_stopped_job_ends_cancelled_at_once(
@@ -276,7 +292,7 @@ def test_what_is_made_when_a_job_is_stopped_is_kept(
 
 @pytest.mark.parametrize("changes", [{}, UNSTORED], ids=["waiting", "unstored"])
 def test_a_stopped_job_does_not_give_up_pictures_for_one_failing_look(world: World, changes: dict[str, Any]) -> None:
-    waiting(world, [BROKEN, PNG], PNG, **changes)
+    waiting(world, [BROKEN, BROKEN, PNG], PNG, **changes)
     done, world.api.task = world.api.task, UNREADABLE
     with pytest.raises((TaskUnreadable, ResultUnstored)):
         finalize(world, STOPPED)
@@ -362,7 +378,7 @@ def left_unstored(world: World, *pictures: Any) -> None:
 
 
 def test_one_picture_for_later_does_not_lose_the_others(world: World) -> None:
-    waiting(world, [BROKEN, PNG], PNG)
+    waiting(world, [BROKEN, BROKEN, PNG], PNG)
     with pytest.raises(ResultUnstored, match="Picture 1: result: found 1 of 2 announced"):
         finalize(world)
     assert (world.results.writes, world.announcements.told) == ([SECOND], [])
@@ -370,6 +386,72 @@ def test_one_picture_for_later_does_not_lose_the_others(world: World) -> None:
     assert (seen.state, seen.made_at, seen.next_check) == (State.UNSTORED, MADE_AT, NOW + SWEEP_AFTER_SECONDS)
     assert finalize(world).outcome is Outcome.COMPLETED
     assert world.results.writes == [SECOND, FIRST, RESULT]
+
+
+@pytest.mark.parametrize("problem", [BROKEN, LinkDead("result link: HTTP 403; allowed: 200.")])
+def test_a_picture_gets_a_second_try_at_once(world: World, problem: Exception) -> None:
+    waiting(world, [problem, PNG], PNG)
+    assert finalize(world).outcome is Outcome.COMPLETED
+    assert world.api.downloads == ["https://files/1", "https://files/1", "https://files/2"]
+
+
+DEAD = LinkDead("result link: HTTP 410; allowed: 200.")
+
+
+@pytest.mark.parametrize(
+    ("fresh", "downloads"),
+    [
+        (["https://new/1", "https://new/2"], ["https://files/1", "https://new/1", "https://new/2"]),
+        (["https://new/1"], ["https://files/1", "https://new/1", "https://files/2"]),
+        (
+            ["https://new/1", "https://new/2", "https://new/3"],
+            ["https://files/1", "https://new/1", "https://new/2"],
+        ),
+    ],
+)
+def test_a_dead_link_is_read_anew(world: World, fresh: list[str], downloads: list[str]) -> None:
+    waiting(world, DEAD, PNG)
+    world.api.pictures |= dict.fromkeys(["https://new/1", "https://new/2"], PNG)
+    world.api.task = [world.api.task, task(TaskState.DONE, *fresh)]
+    told = finalize(world)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
+    assert world.api.downloads == downloads
+    assert world.api.reads == [("tsk_1", PROMPT)] * 2
+
+
+@pytest.mark.parametrize("answer", [UNREADABLE, RUNNING, task(TaskState.FAILED), task(TaskState.DONE)])
+def test_a_look_for_new_links_takes_none_away(world: World, answer: Any) -> None:
+    waiting(world, DEAD, PNG)
+    world.api.task = [world.api.task, answer]
+    with pytest.raises(ResultUnstored, match=r"\APicture 1: result link: HTTP 410"):
+        finalize(world)
+    assert (row(world).state, world.results.writes) == (State.UNSTORED, [SECOND])
+
+
+def test_links_are_read_anew_once_however_many_are_dead(world: World) -> None:
+    waiting(world, DEAD, DEAD)
+    with pytest.raises(ResultUnstored, match=r"Picture 1: .* Picture 2: "):
+        finalize(world)
+    assert (len(world.api.reads), len(world.api.downloads)) == (2, 3)
+
+
+def test_there_is_no_second_try_when_the_time_is_over(world: World) -> None:
+    waiting(world, lambda: dripping(world, 430), PNG)
+    with pytest.raises(ResultUnstored, match="longer than its share"):
+        finalize(world)
+    assert world.api.downloads == ["https://files/1", "https://files/2"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(KeyRefused, "KeyRefused"), (AccountEmpty, "AccountEmpty")])
+@pytest.mark.parametrize("changes", [{}, {"state": State.SUBMITTING, **TASKLESS}], ids=["waiting", "submitting"])
+def test_a_refused_look_is_counted_for_the_operator(
+    world: World, kind: Any, name: str, changes: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting(world, **changes)
+    world.api.task = world.api.found = TaskUnreadable("status: HTTP 401.", kind)
+    with pytest.raises(TaskUnreadable):
+        finalize(world)
+    assert len(emitted(capsys.readouterr().out, name)) == 1
 
 
 def test_what_is_stored_is_not_downloaded_again_even_when_its_link_is_dead(world: World) -> None:
@@ -380,7 +462,7 @@ def test_what_is_stored_is_not_downloaded_again_even_when_its_link_is_dead(world
     world.api.pictures["https://files/1"] = PNG
     told = finalize(world)
     assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
-    assert world.api.downloads == ["https://files/1"] * 2
+    assert world.api.downloads == ["https://files/1"] * 3
     written = json.loads(world.results.versions[RESULT][0])["pictures"]
     assert {(picture["bytes"], len(picture["sha256"])) for picture in written} == {(len(PNG), 64)}
 
@@ -468,7 +550,7 @@ def test_pictures_are_lost_when_their_links_have_died_and_not_before(
 
 @pytest.mark.parametrize("seen", [RUNNING, UNREADABLE, NO_KEY])
 def test_a_made_task_is_waited_for_whatever_the_provider_says_afterwards(world: World, seen: Any) -> None:
-    left_unstored(world, [BROKEN, PNG], PNG)
+    left_unstored(world, [BROKEN, BROKEN, PNG], PNG)
     done, world.api.task = world.api.task, seen
     world.time = MADE_AT + LINK_SECONDS - 1  # long after the deadline
     with pytest.raises(ResultUnstored):
@@ -500,7 +582,7 @@ def test_completed_without_a_link_is_not_stored_yet(world: World) -> None:
 
 
 def test_a_picture_that_can_never_be_had_is_not_waited_for(world: World) -> None:
-    left_unstored(world, [BROKEN, PNG], HTML)
+    left_unstored(world, [BROKEN, BROKEN, PNG], HTML)
     told = finalize(world)
     assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.PARTIAL, [FIRST])
 
@@ -595,7 +677,7 @@ def test_a_job_that_another_has_ended_meanwhile_is_not_called_unstored(world: Wo
         finalize(world)
         raise BROKEN
 
-    waiting(world, [ended_meanwhile, PNG], PNG)
+    waiting(world, [ended_meanwhile, PNG, BROKEN], PNG)
     with pytest.raises(JobBusy):
         finalize(world)
     assert row(world).state is State.ENDED
@@ -642,7 +724,7 @@ def test_whatever_happens_a_job_is_told_one_story_that_fits_its_pictures(
 
 
 def test_logs_hold_no_secret(world: World, logs: io.StringIO) -> None:
-    waiting(world, [BROKEN, PNG], PNG)
+    waiting(world, [BROKEN, BROKEN, PNG], PNG)
     with pytest.raises(ResultUnstored):
         finalize(world)
     finalize(world)

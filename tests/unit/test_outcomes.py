@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketbrush.domain import verdicts
-from bucketbrush.domain.errors import AGAIN, ApiKeyMissing, Money, ProviderRefused, RecipeInvalid
+from bucketbrush.domain import errors, verdicts
+from bucketbrush.domain.errors import (
+    AGAIN,
+    ApiKeyMissing,
+    BucketbrushError,
+    ContentRefused,
+    Money,
+    ProviderRefused,
+    RecipeInvalid,
+    TaskFailed,
+    TaskUnfinished,
+    TaskUnreadable,
+)
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.pictures import PictureFormat
@@ -50,6 +61,9 @@ GOES_ON = ["task tsk_1 goes on", "no way to cancel", "paid when it completes", "
 PAID = "The task tsk_1 is paid."
 PAYS_AGAIN = "Running it again pays again"
 BAD = "Picture 2: found HTML."
+BOOM = TaskFailed("boom.")
+UNSAFE = ContentRefused("not safe.")
+QUEUED = TaskUnfinished("it queued.")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +72,8 @@ BAD = "Picture 2: found HTML."
         (verdicts.explained(Outcome.REJECTED, REJECTION), "rejected", NOT, ["n: found 0.", "nothing was paid", AGAIN]),
         (verdicts.explained(Outcome.REJECTED, NO_KEY), "rejected", NOT, ["put-secret-value", "not paid", AGAIN]),
         (verdicts.explained(Outcome.FAILED, REFUSAL), "failed", NOT, ["HTTP 402.", "Nothing was paid", AGAIN]),
-        (verdicts.failed("boom."), "failed", NOT, ["as failed: boom.", "refunds", "Nothing was paid", AGAIN]),
+        (verdicts.failed(BOOM), "failed", NOT, ["as failed: boom.", "refunds", "Nothing was paid", AGAIN]),
+        (verdicts.failed(UNSAFE), "failed", NOT, ["as failed: not safe.", "refunds", "change the prompt", AGAIN]),
         (verdicts.unknown(SUBMITTING, "Lost."), "unknown", MAYBE, ["Lost.", *IN_CONSOLE, AGAIN]),
         (
             verdicts.never_sent(86_401, 86_400),
@@ -78,13 +93,14 @@ BAD = "Picture 2: found HTML."
         (verdicts.without_task(SUBMITTING, None), "unknown", MAYBE, ["no reason known", *IN_CONSOLE]),
         (verdicts.without_task(SUBMITTING, STOPPED), "cancelled", MAYBE, ["was stopped", *IN_CONSOLE]),
         (
-            verdicts.expired(JOB, "it queued.", 21_600),
+            verdicts.expired(JOB, QUEUED, 21_600),
             "expired",
             MOVED,
             ["21,600 s after", "it queued.", *GOES_ON, "which pays again, look there"],
         ),
-        (verdicts.cancelled(JOB, "it queued."), "cancelled", MOVED, ["was stopped. it queued. The", *GOES_ON]),
-        (verdicts.cancelled_free("boom."), "cancelled", NOT, ["was stopped", "boom.", "refunds", AGAIN]),
+        (verdicts.cancelled(JOB, QUEUED), "cancelled", MOVED, ["was stopped. it queued. The", *GOES_ON]),
+        (verdicts.cancelled_free(BOOM), "cancelled", NOT, ["was stopped", "boom.", "refunds", AGAIN]),
+        (verdicts.cancelled_free(UNSAFE), "cancelled", NOT, ["was stopped", "not safe.", "change the prompt", AGAIN]),
         (verdicts.stored(JOB, 2, []), "completed", MOVED, ["2 of 2"]),
         (verdicts.stored(JOB, 3, []), "completed", MOVED, ["3 of 2"]),
         (verdicts.stored(JOB, 1, []), "partial", MOVED, ["1 of 2", "delivered no more", PAID, PAYS_AGAIN]),
@@ -113,10 +129,12 @@ JOBS = st.builds(
     st.integers(0, 10),
 )
 SECONDS = st.integers(1, 10**6)
-PROBLEMS = st.sampled_from([REJECTION, NO_KEY, REFUSAL])
+PROBLEMS = st.sampled_from([REJECTION, NO_KEY, REFUSAL, UNSAFE])
+FAILURES = st.builds(TaskFailed, OUTSIDE) | st.builds(ContentRefused, OUTSIDE)
+LOOKS = st.builds(TaskUnreadable, OUTSIDE) | st.builds(TaskUnfinished, OUTSIDE)
 VERDICTS: dict[Callable[..., Verdict], st.SearchStrategy[Verdict]] = {
     verdicts.explained: st.builds(verdicts.explained, st.sampled_from([Outcome.REJECTED, Outcome.FAILED]), PROBLEMS),
-    verdicts.failed: st.builds(verdicts.failed, OUTSIDE),
+    verdicts.failed: st.builds(verdicts.failed, FAILURES),
     verdicts.unknown: st.builds(verdicts.unknown, JOBS, OUTSIDE),
     verdicts.never_sent: st.builds(verdicts.never_sent, SECONDS, SECONDS),
     verdicts.without_task: st.builds(
@@ -124,9 +142,9 @@ VERDICTS: dict[Callable[..., Verdict], st.SearchStrategy[Verdict]] = {
         JOBS.filter(lambda job: job.state.before_task),
         st.none() | st.sampled_from([STOPPED, "FAILED", "TIMED_OUT", "Lambda.Unknown"]),
     ),
-    verdicts.expired: st.builds(verdicts.expired, JOBS, OUTSIDE, SECONDS),
-    verdicts.cancelled: st.builds(verdicts.cancelled, JOBS, OUTSIDE),
-    verdicts.cancelled_free: st.builds(verdicts.cancelled_free, OUTSIDE),
+    verdicts.expired: st.builds(verdicts.expired, JOBS, LOOKS, SECONDS),
+    verdicts.cancelled: st.builds(verdicts.cancelled, JOBS, LOOKS),
+    verdicts.cancelled_free: st.builds(verdicts.cancelled_free, FAILURES),
     verdicts.stored: st.builds(
         verdicts.stored, JOBS, st.integers(0, 10), st.lists(OUTSIDE, max_size=3), stopped=st.booleans()
     ),
@@ -149,6 +167,36 @@ def test_the_text_and_the_field_say_the_same_about_money(verdict: Verdict) -> No
     assert ("may have been paid" in verdict.message) is (verdict.money is MAYBE)
     says_paid = PAID in verdict.message or "it is paid when it completes" in verdict.message
     assert says_paid is (verdict.money is MOVED and verdict.outcome is not Outcome.COMPLETED)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (verdicts.explained(Outcome.REJECTED, REJECTION), "RecipeInvalid"),
+        (verdicts.explained(Outcome.FAILED, UNSAFE), "ContentRefused"),
+        (verdicts.failed(UNSAFE), "ContentRefused"),
+        (verdicts.failed(BOOM), "TaskFailed"),
+        (verdicts.unknown(SUBMITTING, "Lost."), "SubmitUnanswered"),
+        (verdicts.without_task(SUBMITTING, "States.Timeout"), "SubmitUnanswered"),
+        (verdicts.without_task(ACCEPTED, "States.Timeout"), "States.Timeout"),
+        (verdicts.expired(JOB, QUEUED, 21_600), "TaskUnfinished"),
+        (verdicts.stored(JOB, 1, [BAD]), "ResultUnstored"),
+        (verdicts.stored(JOB, 0, []), "ResultUnstored"),
+    ],
+)
+def test_a_verdict_names_the_error_that_decided_it(verdict: Verdict, reason: str) -> None:
+    assert verdict.reason == reason
+
+
+@given(verdict=st.one_of(*VERDICTS.values()))
+def test_a_reason_is_an_error_and_only_stopping_waiting_and_success_need_none(verdict: Verdict) -> None:
+    classes = inspect.getmembers(errors, inspect.isclass)
+    known = {name for name, kind in classes if issubclass(kind, BucketbrushError)}
+    assert verdict.reason in {None, "FAILED", "TIMED_OUT", "Lambda.Unknown", *known}
+    if verdict.outcome in (Outcome.COMPLETED, Outcome.CANCELLED):
+        assert verdict.reason is None
+    elif verdict.reason is None:
+        assert "MaxQueueSeconds" in verdict.message or "no reason known" in verdict.message
 
 
 @given(verdict=st.one_of(*VERDICTS.values()))
@@ -184,12 +232,14 @@ def test_the_result_tells_the_whole_story() -> None:
         "attempt": 2,
         "again_of": "cat-1",
         "outcome": "completed",
+        "reason": None,
         "money": "moved",
         "message": "2 of 2.",
         "preset": "poster",
         "source": SOURCE.model_dump(),
         "recipe": JOB.recipe,
         "references": [SOURCE.model_dump()],
+        "mask": None,
         "task_id": "tsk_1",
         "pictures": [picture.model_dump() for picture in PICTURES],
         "polls": 3,
@@ -214,6 +264,7 @@ def test_the_announcement_points_and_holds_no_prompt() -> None:
     told = announcement_of(result(), "out", "results/cat-1-2/result.json")
     assert PROMPT not in told.model_dump_json()
     assert "http" not in told.model_dump_json()
+    assert told.reason is None
     assert (told.id, told.job_id, told.outcome, told.money, told.preset, told.model) == (
         "cat-1-2",
         "cat-1-2",
@@ -235,7 +286,7 @@ def test_a_job_without_recipe_is_announced_too() -> None:
 @pytest.mark.parametrize("outcome", Outcome)
 @pytest.mark.parametrize("money", Money)
 def test_a_result_gives_its_verdict_back(outcome: Outcome, money: Money) -> None:
-    verdict = Verdict(outcome=outcome, money=money, message="m")
+    verdict = Verdict(outcome=outcome, reason="TaskFailed", money=money, message="m")
     assert verdict_of(make_result(JOB, verdict, 200)) == verdict
 
 

@@ -11,17 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketbrush.domain.catalogue import CATALOGUE, OneOf, Text, Whole
+from bucketbrush.domain.catalogue import OneOf, Text, Whole
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.recipe import (
     MAX_DOCUMENT_BYTES,
+    Asked,
+    Place,
     Recipe,
     check_document,
     parse_document,
-    read_recipe,
-    read_references,
+    read_job,
+    read_preset,
     request_body,
 )
+from bucketbrush.wiring import deployed_catalogue
 
 EDITING = "gpt-image-1.5-official"  # ToAPIs image editing page
 VIP = "gpt-image-2-vip"  # ToAPIs GPT-Image-2-VIP page
@@ -29,10 +32,17 @@ PROMPT = "Replace the background with a starry sky, keep the subject unchanged"
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 RATIOS_4K = ["16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 INBOX = "inbox-bucket"
+CATALOGUE = deployed_catalogue()
+INPUT = Place("input", INBOX)
+FILE = Place("inbox/poster/a.job.json", INBOX, "inbox/poster/")
 
 
 def recipe(model: str = EDITING, **fields: Any) -> Recipe:
-    return read_recipe({"model": model, "prompt": PROMPT, **fields}, "presets/p.json")
+    return read_preset({"model": model, "prompt": PROMPT, **fields}, "presets/p.json", CATALOGUE)
+
+
+def job(place: Place = INPUT, model: str = EDITING, **fields: Any) -> Asked:
+    return read_job({"model": model, "prompt": PROMPT, **fields}, place, CATALOGUE)
 
 
 def problem(model: str = EDITING, **fields: Any) -> str:
@@ -45,8 +55,8 @@ def problem(model: str = EDITING, **fields: Any) -> str:
 @pytest.mark.parametrize(
     ("model", "defaults"),
     [
-        (EDITING, {"size": "1:1", "resolution": "1k", "quality": "high", "n": 1}),
-        (VIP, {"size": "1:1", "resolution": "1k", "quality": "medium", "n": 1}),
+        (EDITING, {"size": "1:1", "resolution": "1k", "quality": "high", "n": 1, "output_format": "png"}),
+        (VIP, {"size": "1:1", "resolution": "1k", "quality": "medium", "n": 1, "response_format": "url"}),
     ],
     ids=["ToAPIs image editing page", "ToAPIs GPT-Image-2-VIP page"],
 )
@@ -125,7 +135,16 @@ def test_compression_is_for_jpeg(compression: int) -> None:
     stored = recipe(output_format="jpeg", output_compression=compression)
     assert stored["output_compression"] == compression
     for other in ({"output_format": "png"}, {}):
-        assert "only with output_format jpeg" in problem(output_compression=compression, **other)
+        message = problem(output_compression=compression, **other)
+        assert f"output_compression: found {compression} with output_format png; allowed with it: to leave" in message
+
+
+@pytest.mark.parametrize(
+    ("model", "field", "value"),
+    [(VIP, "output_format", "png"), (VIP, "output_compression", 80), (EDITING, "response_format", "url")],
+)
+def test_the_fields_of_the_other_page_are_refused(model: str, field: str, value: Any) -> None:
+    assert f'found fields that {model} does not have: "{field}"' in problem(model, **{field: value})
 
 
 @pytest.mark.parametrize("compression", [-1, 101, "50"])
@@ -149,7 +168,7 @@ def test_a_message_stays_short_whatever_stands_in_the_document() -> None:
 def test_long_text_is_measured_and_never_quoted(field: str) -> None:
     long = "the secret plan of " * 3000
     with pytest.raises(RecipeInvalid) as caught:
-        read_recipe({"model": VIP, "prompt": "p", field: long}, "presets/p.json")
+        read_preset({"model": VIP, "prompt": "p", field: long}, "presets/p.json", CATALOGUE)
     assert "secret" not in str(caught.value)
     assert "a" * 41 not in str(caught.value)
 
@@ -166,7 +185,7 @@ def test_long_text_is_measured_and_never_quoted(field: str) -> None:
 )
 def test_the_model_must_be_one_of_the_catalogue(document: dict[str, Any], found: str) -> None:
     with pytest.raises(RecipeInvalid, match=r"presets/p\.json: model: found ") as caught:
-        read_recipe(document, "presets/p.json")
+        read_preset(document, "presets/p.json", CATALOGUE)
     assert found in caught.value.message
     assert ", ".join(CATALOGUE) in caught.value.message
 
@@ -226,31 +245,42 @@ def likely(field: str) -> st.SearchStrategy[Any]:
     return st.sampled_from(words) | JSON if words else st.integers(-1, 101) | st.text() | JSON
 
 
+KEYS = st.sampled_from(["inbox/a.png", "references/a.png", f"s3://{INBOX}/inbox/b.jpg", "https://a/b.png", "../x"])
+PICTURES = st.lists(KEYS, max_size=18) | JSON
 DOCUMENTS = st.fixed_dictionaries(
     {"model": st.sampled_from(list(CATALOGUE)) | JSON, "prompt": st.text(min_size=1) | JSON},
-    optional={**{field: likely(field) for field in _FIELDS if field != "prompt"}, "references": JSON, "x": JSON},
+    optional={
+        **{field: likely(field) for field in _FIELDS if field != "prompt"},
+        **dict.fromkeys(["references", "image_urls", "reference_images"], PICTURES),
+        **dict.fromkeys(["mask", "mask_url"], KEYS | JSON),
+        "x": JSON,
+    },
 )
 
 
 @given(document=DOCUMENTS)
-def test_any_document_becomes_an_allowed_recipe_or_is_refused(document: dict[str, Any]) -> None:
+def test_any_document_becomes_an_allowed_job_or_is_refused(document: dict[str, Any]) -> None:
     try:
-        accepted = read_recipe(document, "p.json", also=("references", "x"))
-        read_references(document, INBOX, "p.json")
+        asked = read_job(document, INPUT, CATALOGUE)
     except RecipeInvalid:
         return
-    fields = CATALOGUE[accepted["model"]].fields
-    assert set(accepted) <= {"model", *fields}
-    for field, rule in fields.items():
-        value = accepted.get(field)
+    model = CATALOGUE[asked.recipe["model"]]
+    assert set(asked.recipe) <= {"model", *model.fields}
+    assert "x" not in document
+    for field, rule in model.fields.items():
+        value = asked.recipe.get(field)
         if isinstance(rule, OneOf):
-            assert value in (*rule.values, rule.default)
+            assert value in rule.values
         elif isinstance(rule, Whole):
             assert value == rule.default or (type(value) is int and rule.low <= value <= rule.high)
         else:
             assert isinstance(rule, Text)
             assert value.encode()
-    json.dumps(accepted, allow_nan=False)
+    assert len(asked.references) <= 16
+    assert all(key.startswith(("inbox/", "references/")) for key in asked.references)
+    assert asked.mask is None or (asked.references and model.mask)
+    body = request_body(asked.recipe, model, ["https://a"] * len(asked.references), None, "cat-1")
+    json.dumps(body, allow_nan=False)
 
 
 @given(text=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
@@ -260,57 +290,118 @@ def test_any_bytes_become_a_document_or_are_refused(text: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_keys", "read"),
+    ("place", "given_keys", "read"),
     [
-        (None, []),
-        ([], []),
-        (["inbox/a b+c%20.png"], ["inbox/a b+c%20.png"]),
-        (["references/style/a.png"], ["references/style/a.png"]),
-        ([f"s3://{INBOX}/inbox/猫.png", "inbox/b.png"], ["inbox/猫.png", "inbox/b.png"]),
-        (["inbox/a.png"] * 16, ["inbox/a.png"] * 16),
-        (["inbox/" + "猫" * 339], ["inbox/" + "猫" * 339]),  # 1,023 bytes
+        (INPUT, None, []),
+        (INPUT, [], []),
+        (INPUT, ["inbox/a b+c%20.png"], ["inbox/a b+c%20.png"]),
+        (INPUT, ["references/style/a.png"], ["references/style/a.png"]),
+        (INPUT, [f"s3://{INBOX}/inbox/猫.png", "inbox/b.png"], ["inbox/猫.png", "inbox/b.png"]),
+        (INPUT, ["inbox/b.png", "inbox/a.png"] * 8, ["inbox/b.png", "inbox/a.png"] * 8),
+        (INPUT, ["inbox/" + "猫" * 339], ["inbox/" + "猫" * 339]),  # 1,023 bytes
+        (INPUT, ["./references/./a.png"], ["references/a.png"]),
+        (FILE, ["cat.png", "references/cat.png"], ["inbox/poster/cat.png", "inbox/poster/references/cat.png"]),
+        (FILE, ["../cat.png", "../../references/a.png"], ["inbox/cat.png", "references/a.png"]),
+        (FILE, ["inbox/cat.png"], ["inbox/poster/inbox/cat.png"]),
+        (FILE, [f"s3://{INBOX}/references/../a.png"], ["references/../a.png"]),  # S3 keys are no paths
+        (Place("a", INBOX, "inbox/a//b/"), ["c//d.png", "../e.png"], ["inbox/a//b/c//d.png", "inbox/a//e.png"]),
     ],
 )
-def test_references(given_keys: list[str] | None, read: list[str]) -> None:
-    assert read_references({"model": EDITING, "references": given_keys}, INBOX, "input") == read
-    assert read_references({"model": EDITING}, INBOX, "input") == []
+def test_references(place: Place, given_keys: list[str] | None, read: list[str]) -> None:
+    assert list(job(place, references=given_keys).references) == read
+    assert job(place).references == ()
 
 
 @pytest.mark.parametrize(
-    ("given_keys", "words"),
+    ("place", "given_keys", "words"),
     [
-        ("inbox/a.png", 'references: found "inbox/a.png"; allowed: a list'),
-        ("", "references: found"),
-        (0, "references: found 0"),
-        (False, "references: found false"),
-        ({}, "references: found an object"),
-        (["inbox/a.png", "presets/p.json"], "references[1]: found"),
-        (["inbox/"], "references[0]"),
-        (["references/"], "references[0]"),
-        (["results/cat-1/1.png"], "references[0]"),
-        ([None], "references[0]: found null"),
-        (["s3://other/inbox/a.png"], 'references[0]: found "s3://other/inbox/a.png"'),
-        ([f"s3://{INBOX}/presets/p.json"], "references[0]"),
-        (["https://example.com/a.png"], "references[0]"),
-        (["inbox/" + "猫" * 340], "references[0]: found 346 characters"),  # 1,026 bytes
-        (["inbox/\ud83d.png"], "references[0]: found"),
-        (["inbox/a.png"] * 17, "found 17; allowed: at most 16"),
+        (INPUT, "inbox/a.png", 'references: found "inbox/a.png"; allowed: a list'),
+        (INPUT, "", "references: found"),
+        (INPUT, 0, "references: found 0"),
+        (INPUT, False, "references: found false"),
+        (INPUT, {}, "references: found an object"),
+        (INPUT, ["inbox/a.png", "presets/p.json"], "references[1]: found"),
+        (INPUT, ["inbox/"], "references[0]"),
+        (INPUT, ["references/"], "references[0]"),
+        (INPUT, ["results/cat-1/1.png"], "references[0]"),
+        (INPUT, [None], "references[0]: found null"),
+        (INPUT, ["s3://other/inbox/a.png"], 'references[0]: found "s3://other/inbox/a.png"'),
+        (INPUT, [f"s3://{INBOX}/presets/p.json"], "references[0]"),
+        (INPUT, ["https://example.com/a.png"], 'references[0]: found "https://example.com/a.png"; allowed: keys in'),
+        (INPUT, ["data:image/png;base64,iVBORw0KGgo="], "references[0]: found a data URI of 34 characters"),
+        (INPUT, ["iVBORw0KGgo" * 400], "references[0]: found 4,400 characters"),
+        (INPUT, ["inbox/" + "猫" * 340], "references[0]: found 346 characters"),  # 1,026 bytes
+        (INPUT, ["inbox/\ud83d.png"], "references[0]: found"),
+        (INPUT, ["/inbox/a.png"], "references[0]: found"),
+        (INPUT, ["../inbox/a.png"], "references[0]: found"),
+        (FILE, ["../../../inbox/a.png"], "references[0]: found"),
+        (FILE, ["../../presets/p.json"], "relative to inbox/poster/ or as s3://inbox-bucket/..."),
+        (FILE, [".."], "references[0]: found"),
+        (INPUT, ["inbox/a.png"] * 17, "found 17; allowed: at most 16"),
     ],
 )
-def test_other_references_are_refused(given_keys: Any, words: str) -> None:
+def test_other_references_are_refused(place: Place, given_keys: Any, words: str) -> None:
     with pytest.raises(RecipeInvalid) as caught:
-        read_references({"model": EDITING, "references": given_keys}, INBOX, "input")
+        job(place, references=given_keys)
+    assert caught.value.message.startswith(f"{place.name}: ")
     assert words in caught.value.message
 
 
 @pytest.mark.parametrize(
-    ("model", "field", "constants"),
-    [(EDITING, "image_urls", {}), (VIP, "reference_images", {"response_format": "url"})],
+    ("model", "name"),
+    [(model, name) for model in (EDITING, VIP) for name in ("references", "image_urls")] + [(VIP, "reference_images")],
+)
+def test_references_may_have_the_names_of_the_page(model: str, name: str) -> None:
+    assert job(model=model, **{name: ["inbox/a.png"]}).references == ("inbox/a.png",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"references": ["inbox/a.png"], "image_urls": ["inbox/a.png"]}, "references: found also as image_urls"),
+        ({"image_urls": ["https://example.com/a.png"]}, "image_urls[0]: found"),
+        ({"mask": "inbox/m.png", "mask_url": "inbox/m.png", "references": ["inbox/a.png"]}, "mask: found also as mask"),
+        ({"mask": "inbox/m.png"}, "mask: found without references"),
+        ({"mask": ["inbox/m.png"], "references": ["inbox/a.png"]}, "mask: found a list of 1"),
+        ({"mask_url": "https://example.com/m.png", "references": ["inbox/a.png"]}, "mask_url: found"),
+        ({"model": VIP, "mask": "inbox/m.png", "references": ["inbox/a.png"]}, "mask: found"),
+        ({"model": VIP, "mask_url": "inbox/m.png"}, 'does not have: "mask_url"'),
+        ({"reference_images": ["inbox/a.png"]}, 'does not have: "reference_images"'),
+        ({"model": VIP, "response_format": "b64_json"}, 'response_format: found "b64_json"; allowed: url'),
+    ],
+)
+def test_pictures_stand_in_one_field_of_the_model(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecipeInvalid) as caught:
+        job(**fields)
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize("name", ["mask", "mask_url"])
+def test_a_mask_goes_with_references(name: str) -> None:
+    asked = job(FILE, references=["cat.png"], **{name: "references/cat.mask.png"})
+    assert asked.mask == "inbox/poster/references/cat.mask.png"
+
+
+def test_one_message_names_every_broken_picture_and_field() -> None:
+    with pytest.raises(RecipeInvalid) as caught:
+        job(FILE, size="7:5", n="2", references=["a.png", "/b.png", 3], mask="https://x/m.png", seed=1)
+    named = ["size: ", "; n: ", "references[1]: ", "references[2]: ", "mask: ", '"seed"']
+    assert [name for name in named if caught.value.message.count(name) != 1] == []
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [(EDITING, "image_urls"), (VIP, "reference_images")],
     ids=["ToAPIs image editing page", "ToAPIs GPT-Image-2-VIP page"],
 )
-@pytest.mark.parametrize("links", [[], ["https://a", "https://b"]])
-def test_the_body_is_that_of_the_page(model: str, field: str, constants: dict[str, str], links: list[str]) -> None:
+@pytest.mark.parametrize("links", [[], ["https://b", "https://a"]])
+def test_the_body_is_that_of_the_page(model: str, field: str, links: list[str]) -> None:
     asked = recipe(model, n=2)
-    expected = {**asked, **constants, "client_business_id": "cat-1"} | ({field: links} if links else {})
-    assert request_body(asked, links, "cat-1") == expected
+    expected = {**asked, "client_business_id": "cat-1"} | ({field: links} if links else {})
+    assert request_body(asked, CATALOGUE[model], links, None, "cat-1") == expected
     assert "client_business_id" not in asked
+
+
+def test_the_mask_stands_in_the_field_of_the_page() -> None:
+    body = request_body(recipe(), CATALOGUE[EDITING], ["https://a"], "https://m", "cat-1")
+    assert (body["image_urls"], body["mask_url"]) == (["https://a"], "https://m")

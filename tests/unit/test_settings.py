@@ -34,11 +34,13 @@ SUBMIT = {
     "LOOKUP_SECONDS": "300",
     "MAX_QUEUE_SECONDS": "86400",
     "UNKNOWN_POLICY": "hold",
+    "REFERENCE_HANDOVER": "auto",
     "SWEEP_AFTER_SECONDS": "900",
 }
 STATUS = {**PROVIDER, "DEADLINE_SECONDS": "21600", "LATE_SECONDS": "1800"}
 FINALIZE = {
     **PROVIDER,
+    "RESULT_HOSTS": "toapis.com,files.example.org",
     "RESULTS_BUCKET": "out",
     "TOPIC_ARN": "arn:topic",
     "LOOKUP_SECONDS": "900",
@@ -94,6 +96,7 @@ def test_the_sweep_knows_no_key_of_the_provider() -> None:
         ("SWEEP_AFTER_SECONDS", "-1"),
         ("UNKNOWN_POLICY", "resend"),
         ("UNKNOWN_POLICY", "Hold"),
+        ("REFERENCE_HANDOVER", "uploads"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
@@ -121,10 +124,28 @@ def test_wrong_and_missing_variables_are_named_together_and_the_right_ones_are_n
 
 @pytest.mark.parametrize(
     "address",
-    ["https://toapis.cn/v1", "http://127.0.0.1:8080", "http://localhost:9/v1", "http://localhost"],
+    [
+        "https://toapis.cn/v1",
+        "http://127.0.0.1:8080",
+        "http://localhost:9/v1/",
+        "http://localhost",
+        "https://toapis.com/",
+    ],
 )
 def test_addresses(address: str) -> None:
-    assert read_settings(ProviderSettings, {**PROVIDER, "API_BASE_URL": address}).api_base_url == address
+    origin = address.rstrip("/").removesuffix("/v1")
+    assert read_settings(ProviderSettings, {**PROVIDER, "API_BASE_URL": address}).api_base_url == origin
+
+
+def test_a_wrong_address_is_not_quoted() -> None:
+    """It may hold a password, or the key that somebody put into the wrong field."""
+    with pytest.raises(SettingsInvalid, match="API_BASE_URL: found") as caught:
+        read_settings(ProviderSettings, {**PROVIDER, "API_BASE_URL": "http://127.0.0.1:80@evil.example/"})
+    assert "evil" not in str(caught.value)
+
+
+def test_results_come_from_a_list_of_hosts() -> None:
+    assert read_settings(FinalizeSettings, FINALIZE).result_hosts == ("toapis.com", "files.example.org")
 
 
 def test_the_plan_is_a_list_of_seconds() -> None:

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.adapters.toapis import TaskState
-from bucketbrush.domain.errors import AnnouncementFailed, ApiKeyMissing, TaskUnreadable
+from bucketbrush.adapters.answers import TaskState
+from bucketbrush.domain.errors import (
+    AccountEmpty,
+    AnnouncementFailed,
+    ApiKeyMissing,
+    KeyRefused,
+    ProviderRefused,
+    TaskUnreadable,
+)
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from bucketbrush.status import Seen
@@ -57,6 +64,18 @@ def test_a_failing_look_is_waiting(world: World, problem: Exception) -> None:
     assert look(world, problem, polls=4) is Seen.WAITING
     row = world.ledger.rows["cat-1"]
     assert (row.polls, row.provider_status, row.progress) == (4, "queued", 5)
+
+
+@pytest.mark.parametrize(
+    ("refused_as", "names"),
+    [(KeyRefused, ["KeyRefused"]), (AccountEmpty, ["AccountEmpty"]), (ProviderRefused, []), (None, [])],
+)
+def test_a_refused_look_is_counted_for_the_operator(
+    world: World, refused_as: type[ProviderRefused] | None, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert look(world, TaskUnreadable("status: HTTP 401.", refused_as)) is Seen.WAITING
+    out = capsys.readouterr().out
+    assert [name for name in ("KeyRefused", "AccountEmpty") if emitted(out, name)] == names
 
 
 @pytest.mark.parametrize("answer", [task(TaskState.WAITING), *PROBLEMS])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,7 @@ from bucketbrush.domain.life import State
 from bucketbrush.domain.verdicts import LINK_SECONDS
 from bucketbrush.settings import UnknownPolicy
 from bucketbrush.submit import Order
+from tests.samples import mask_picture, picture
 from tests.unit.fakes import (
     API_KEY,
     INBOX,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 LOOKUP_SECONDS = SUBMIT_SETTINGS.lookup_seconds
 MAX_QUEUE_SECONDS = SUBMIT_SETTINGS.max_queue_seconds
 START = 1000
+EDITING = {"model": "gpt-image-1.5-official", "prompt": PROMPT}
 
 
 def order(drop: Drop) -> Order:
@@ -72,7 +75,7 @@ def verdict_of(job: Job) -> Verdict:
 
 
 def test_a_drop_becomes_one_paid_task(world: World) -> None:
-    drop = world.drop("inbox/poster/Cat.JPG")
+    drop = world.drop("inbox/poster/Cat.JPG", picture("JPEG"))
     world.preset("poster", n=2)
     job = submit(world, order(drop))
     assert world.api.bodies == [
@@ -84,7 +87,7 @@ def test_a_drop_becomes_one_paid_task(world: World) -> None:
             "quality": "medium",
             "n": 2,
             "response_format": "url",
-            "reference_images": [LINK],
+            "reference_images": [LINK.format(key="inbox/poster/Cat.JPG")],
             "client_business_id": job.job_id,
         }
     ]
@@ -278,7 +281,7 @@ def rejection(world: World, job: Job) -> str:
     [
         ("inbox/cat.gif", b"GIF89a", {}, ["inbox/cat.gif", ".gif", ".png, .jpg, .jpeg"]),
         ("inbox/cat.png", b"", {}, ["0 bytes", "1 to 50,000,000"]),
-        ("inbox/cat.png", b"<html>", {}, [f"s3://{INBOX}/inbox/cat.png", "markup", "PNG or JPEG"]),
+        ("inbox/cat.png", b"<html>", {}, ["inbox/cat.png: found ", "HTML", "PNG"]),
         ("inbox/art/cat.png", PNG, {}, ["preset art", f"no object s3://{INBOX}/presets/art.json", '"model"']),
         ("inbox/cat.png", PNG, {"n": 11}, ["presets/default.json: n: found 11", "1 to 10"]),
         ("inbox/cat.png", PNG, {"model": "gpt-5"}, ['model: found "gpt-5"', "gpt-image-2-vip"]),
@@ -322,7 +325,74 @@ def test_a_caller_may_bring_a_document(world: World) -> None:
     job = direct(world, document)
     assert (job.state, job.source, job.preset) == (State.WAITING, None, None)
     assert job.references == (second.source, first.source)
-    assert world.api.bodies[0]["image_urls"] == [LINK, LINK]
+    assert world.api.bodies[0]["image_urls"] == [LINK.format(key="inbox/b.png"), LINK.format(key="inbox/a.png")]
+
+
+def dropped(world: World, document: Any, key: str = "inbox/poster/cat.job.json") -> Job:
+    """A job document comes as a file."""
+    content = document if isinstance(document, bytes) else json.dumps(document).encode()
+    return submit(world, order(world.drop(key, content)))
+
+
+def test_a_job_document_may_be_dropped(world: World) -> None:
+    pictures = [world.drop(f"inbox/poster/references/{name}.png").source for name in ("b", "a")]
+    mask = world.drop("inbox/poster/references/m.png", mask_picture()).source
+    document = {
+        "model": "gpt-image-1.5-official",
+        "prompt": PROMPT,
+        "references": ["references/b.png", "references/a.png"],
+        "mask": "references/m.png",
+        "n": 2,
+    }
+    job = dropped(world, document, "inbox/poster/Cat.JOB.json")
+    assert (job.state, job.preset, job.references, job.mask) == (State.WAITING, None, tuple(pictures), mask)
+    body = world.api.bodies[0]
+    assert body["image_urls"] == [LINK.format(key=picture.key) for picture in pictures]
+    assert (body["mask_url"], body["n"]) == (LINK.format(key="inbox/poster/references/m.png"), 2)
+    assert "references" not in body
+
+
+def test_the_document_is_read_in_the_version_that_was_dropped(world: World) -> None:
+    drop = world.drop("inbox/a.job.json", json.dumps({"model": "gpt-image-2-vip", "prompt": "first"}).encode())
+    world.inbox.put("inbox/a.job.json", json.dumps({"model": "gpt-image-2-vip", "prompt": "second"}).encode())
+    submit(world, order(drop))
+    assert [body["prompt"] for body in world.api.bodies] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (b"{", ["inbox/poster/cat.job.json: found no JSON at line 1"]),
+        (b"", ["inbox/poster/cat.job.json: found no JSON"]),
+        (b" " * 262_145, ["more than 262,144 bytes"]),
+        ([], ["found a list of 0; allowed: a JSON object"]),
+        (
+            {"model": "gpt-image-2-vip", "prompt": "", "size": "7:5", "n": 0, "references": ["../../x.png"], "a": 1},
+            ["prompt: found", "size: found", "n: found", "references[0]: found", '"a"'],
+        ),
+        (
+            {**EDITING, "references": ["no.png", "notes.txt", "page.png"], "mask": "gone.png"},
+            [
+                "poster/no.png: found no such object",
+                "the suffix .txt",
+                "page.png: found ",
+                "HTML",
+                "gone.png: found no",
+            ],
+        ),
+        ({**EDITING, "references": ["cat.png"], "mask": "cat.png"}, ["inbox/poster/cat.png: found ", "alpha"]),
+        ({**EDITING, "references": ["cat.png"], "mask": "m.png"}, ["m.png: found a PNG picture", "9 x 9", "96 x 64"]),
+    ],
+)
+def test_one_message_says_everything_that_is_wrong_with_a_document(
+    world: World, document: Any, words: list[str]
+) -> None:
+    world.inbox.put("inbox/poster/notes.txt", b"hello")
+    world.inbox.put("inbox/poster/page.png", b"<!DOCTYPE html><html></html>")
+    world.inbox.put("inbox/poster/cat.png", PNG)
+    world.inbox.put("inbox/poster/m.png", mask_picture((9, 9)))
+    message = rejection(world, dropped(world, document))
+    assert [word for word in words if word not in message] == []
 
 
 def test_text_alone_needs_no_reference(world: World) -> None:
@@ -337,7 +407,10 @@ def test_text_alone_needs_no_reference(world: World) -> None:
         (None, "execution input: model: found no such field"),
         ([1, 2], "execution input: found a list of 2; allowed: a JSON object"),
         ("text", 'execution input: found "text"; allowed: a JSON object'),
-        ({"model": "gpt-image-2-vip", "prompt": PROMPT, "references": ["inbox/no.png"]}, "no object s3://"),
+        (
+            {"model": "gpt-image-2-vip", "prompt": PROMPT, "references": ["inbox/no.png"]},
+            "inbox/no.png: found no such object in bucket inbox-bucket",
+        ),
         ({"model": "gpt-image-2-vip", "prompt": PROMPT, "references": ["inbox/a.txt"]}, "the suffix .txt"),
         ({"model": "gpt-image-2-vip", "prompt": PROMPT, "references": 0}, "references: found 0"),
     ],

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.adapters.toapis import TaskState
+from bucketbrush.adapters.answers import TaskState
 from bucketbrush.domain.errors import Money, SweepIncomplete
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State

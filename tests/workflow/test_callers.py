@@ -56,7 +56,7 @@ def test_no_reference_is_text_to_image(system: System) -> None:
         (
             "missing-reference",
             {**DOCUMENT, "references": ["references/none.png"]},
-            ["execution input: references: found no object s3://"],
+            ["references/none.png: found no such object in bucket"],
         ),
         ("misspelt", {"model": "gpt-image-2-vip", "promt": "x"}, ['"promt"', "prompt: found no such field"]),
         (

@@ -53,7 +53,8 @@ def ended(system: System, job_id: str, outcome: str, money: str, *words: str) ->
     row = system.until_state(job_id, "ended")
     result, told = system.result(job_id), system.told(job_id)
     verdict = {name: value["S"] for name, value in row["verdict"]["M"].items()}
-    assert verdict == {"outcome": outcome, "money": money, "message": result["message"]}
+    reason = {"reason": result["reason"]} if result["reason"] else {}
+    assert verdict == {"outcome": outcome, "money": money, "message": result["message"], **reason}
     assert (result["outcome"], result["money"]) == (outcome, money)
     assert (told["outcome"], told["money"], told["message"]) == (outcome, money, result["message"])
     assert [word for word in words if word not in result["message"]] == []

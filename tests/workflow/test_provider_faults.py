@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
-from local.engine.controller import ROOT
 from local.simulator.faults import FAULTS
+from tests.provider_faults import OUTCOMES, PAGE, ROWS, asked, preset, stands_still
 from tests.samples import picture
 from tests.waiting import until
 
@@ -19,20 +18,18 @@ if TYPE_CHECKING:
     from tests.workflow.conftest import System
 
 DAY = 86_400
-ROWS = re.findall(
-    r"^\| `([a-z0-9=-]+)` \|.+\| `(\w+)` \| (\d) \|$", (ROOT / "docs" / "provider-faults.md").read_text(), re.MULTILINE
-)
-# What other tests show: answers that come too late (contract), bytes without end (contract).
+# What other tests show: answers that come too late (contract), bytes without end (contract), uploads.
 ELSEWHERE = {"submit-slow", "status-slow", "file-oversize", "unknown-400"}
+ELSEWHERE |= {name for name in FAULTS if name.startswith("upload-")}
 
 
 @pytest.fixture(scope="module")
 def jobs(system: System) -> Iterator[dict[str, str]]:
     """One dropped file for each row, all at once: the job id by its fault."""
     keys = {}
-    for fault, _, _ in ROWS:
-        name = fault.replace("=", "-")
-        system.preset(name, prompt=f"fault:{fault}", n=3 if fault in ("fewer-pictures", "links-die") else 1)
+    for fault in OUTCOMES:
+        name = preset(fault)
+        system.preset(name, prompt=f"fault:{fault}", n=asked(fault))
         keys[fault] = f"inbox/{name}/cat.png"
         system.stack.drop(keys[fault], picture())
     yield {fault: system.job_of(key) for fault, key in keys.items()}
@@ -42,8 +39,8 @@ def jobs(system: System) -> Iterator[dict[str, str]]:
 @pytest.mark.parametrize(("fault", "outcome", "tasks"), ROWS, ids=[row[0] for row in ROWS])
 def test_a_row_says_what_happens(system: System, jobs: dict[str, str], fault: str, outcome: str, tasks: str) -> None:
     job_id = jobs[fault]
-    if outcome in ("lost", "partial", "expired") and fault not in ("fewer-pictures", "file-oversize-announced=300"):
-        system.until_state(job_id, "waiting" if outcome == "expired" else "unstored")
+    if state := stands_still(fault):
+        system.until_state(job_id, state)
         system.age(job_id, DAY)
 
     execution = system.execution(job_id)
@@ -51,14 +48,13 @@ def test_a_row_says_what_happens(system: System, jobs: dict[str, str], fault: st
     result = system.result(job_id)
     assert (result["outcome"], len(system.tasks(job_id))) == (outcome, int(tasks)), result["message"]
     assert (execution["status"] == "SUCCEEDED") is (outcome in ("completed", "partial"))
-    asked = result["recipe"]["n"] if result["recipe"] else 0
-    assert len(result["pictures"]) == {"completed": asked, "partial": 2 if fault == "fewer-pictures" else 1}.get(
-        outcome, 0
-    )
+    kept = {"completed": asked(fault), "partial": 1 if fault == "links-die" else 2}
+    assert len(result["pictures"]) == kept.get(outcome, 0)
     until(lambda: (system.row(job_id) or {})["state"]["S"] == "ended", "the row is closed")
 
 
 def test_every_fault_has_a_row() -> None:
+    assert len(ROWS) == PAGE.count("\n| `")  # none is overlooked
     assert {row[0].partition("=")[0] for row in ROWS} == set(FAULTS) - ELSEWHERE
     assert [name for name, count in Counter(row[0] for row in ROWS).items() if count > 1] == []
 

@@ -5,16 +5,19 @@ the first has written.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
 from bucketbrush.adapters.announcements import Announcements
+from bucketbrush.adapters.answers import Task, TaskState
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
-from bucketbrush.adapters.toapis import Task, TaskState, ToApis
+from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain import deadlines, layout, verdicts
 from bucketbrush.domain.errors import (
     ApiKeyMissing,
     BucketbrushError,
+    LinkDead,
     PictureUnreadable,
     ResultUnstored,
     TaskUnfinished,
@@ -23,12 +26,32 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import Invocation, Job
 from bucketbrush.domain.life import STOPPED, State
 from bucketbrush.domain.result import Announcement, Picture, Result, announcement_of, make_result, verdict_of
-from bucketbrush.observability import count, logger
+from bucketbrush.observability import count, logger, note_operator_problem
 from bucketbrush.settings import FinalizeSettings
 
 _RESULT = "result.json"
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
 _CLOSING_SECONDS = 60  # of an invocation, kept for what comes after the downloads
+
+
+@dataclass
+class _Links:
+    """The links of a task's pictures; once, when one of them is dead, all are read anew."""
+
+    provider: ToApis
+    task: Task
+    prompt: str
+    are_fresh: bool = False
+
+    def refresh(self) -> bool:
+        """Whether there may be others now."""
+        if self.are_fresh:
+            return False
+        self.are_fresh = True
+        with suppress(TaskUnreadable):
+            fresh = self.provider.read(self.task.task_id, prompt=self.prompt).urls
+            self.task = replace(self.task, urls=(*fresh, *self.task.urls[len(fresh) :]))
+        return True
 
 
 @dataclass(frozen=True)
@@ -88,7 +111,8 @@ class Finalize:
         looked_for = deadlines.looked_for(job, now)
         try:
             task = self.connect().find(job.job_id)
-        except (TaskUnreadable, ApiKeyMissing):
+        except (TaskUnreadable, ApiKeyMissing) as problem:
+            note_operator_problem(problem)
             if looked_for < deadlines.LINK_SECONDS:
                 raise
             return None
@@ -109,19 +133,21 @@ class Finalize:
         kept = self._kept(job.job_id, there)
         if len(kept) >= job.asked:
             return self._end_stored(job, kept, [], stopped=stopped)
+        prompt = (job.recipe or {}).get("prompt", "")
         try:
             provider = self.connect()
-            task = provider.read(str(job.task_id), prompt=(job.recipe or {}).get("prompt", ""))
+            task = provider.read(str(job.task_id), prompt=prompt)
         except (TaskUnreadable, ApiKeyMissing) as problem:
+            note_operator_problem(problem)
             return self._end_unseen(job, problem, deadlines.LINK_SECONDS, kept, stopped=stopped)
         times = (task.created_at, task.completed_at)
-        if task.state is TaskState.FAILED and job.made_at is None:
-            verdict = verdicts.cancelled_free(task.error) if stopped else verdicts.failed(task.error)
+        if task.problem and job.made_at is None:
+            verdict = verdicts.cancelled_free(task.problem) if stopped else verdicts.failed(task.problem)
             return make_result(job, verdict, int(self.now()), task_times=times)
         if task.state is not TaskState.DONE:
             unfinished = TaskUnfinished(f"The last look found {task.task_id} {task.status}.")
             return self._end_unseen(job, unfinished, self.settings.deadline_seconds, kept, stopped=stopped)
-        pictures, never, later = self._store(job.job_id, task, provider, kept, invocation)
+        pictures, never, later = self._store(job.job_id, _Links(provider, task, prompt), kept, invocation)
         now = int(self.now())
         made_at = deadlines.made_at(job, task.completed_at, now)
         if later and len(pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
@@ -153,7 +179,7 @@ class Finalize:
             return self._end_stored(job, kept, [problem.message], stopped=stopped)
         if not (stopped and isinstance(problem, TaskUnfinished)) and not deadlines.is_overdue(job, now, patience):
             raise problem
-        end = verdicts.cancelled(job, problem.message) if stopped else verdicts.expired(job, problem.message, patience)
+        end = verdicts.cancelled(job, problem) if stopped else verdicts.expired(job, problem, patience)
         return make_result(job, end, now)
 
     def _mark_unstored(self, job: Job, made_at: int, now: int) -> None:
@@ -168,26 +194,38 @@ class Finalize:
         return {number: self.results.picture(key) for key, number in numbers.items() if number is not None}
 
     def _store(
-        self, job_id: str, task: Task, provider: ToApis, kept: dict[int, Picture], invocation: Invocation
+        self, job_id: str, links: _Links, kept: dict[int, Picture], invocation: Invocation
     ) -> tuple[dict[int, Picture], list[str], list[str]]:
         """Store each picture by itself: all that are stored, why some never will be, and why some are not yet."""
         pictures = dict(kept)
+        total = len(links.task.urls)
         never: list[str] = []
-        later: list[str] = [] if task.urls else [f"Task {task.task_id} completed without a single link."]
-        for number, url in enumerate(task.urls, 1):
+        later: list[str] = [] if total else [f"Task {links.task.task_id} completed without a single link."]
+        for number in range(1, total + 1):
             if number in pictures:
                 continue
+            share = (invocation.ends_at - _CLOSING_SECONDS - self.now()) / (total + 1 - number)
+            stem = layout.result_key(job_id, str(number))
             try:
-                with provider.download(url) as (chunks, announced):
-                    share = (invocation.ends_at - _CLOSING_SECONDS - self.now()) / (len(task.urls) + 1 - number)
-                    stem = layout.result_key(job_id, str(number))
-                    within = self._within(chunks, self.now() + share)
-                    pictures[number] = self.results.store_picture(stem, within, announced)
+                pictures[number] = self._fetch_twice(stem, links, number, self.now() + share)
             except PictureUnreadable as problem:
                 never.append(f"Picture {number}: {problem.message}")
             except ResultUnstored as problem:
                 later.append(f"Picture {number}: {problem.message}")
         return pictures, never, later
+
+    def _fetch_twice(self, stem: str, links: _Links, number: int, until: float) -> Picture:
+        """A picture, with a second try when the first leaves time: by a new link when the old one is dead."""
+        try:
+            return self._fetch(stem, links, number, until)
+        except ResultUnstored as problem:
+            if self.now() > until or (isinstance(problem, LinkDead) and not links.refresh()):
+                raise
+        return self._fetch(stem, links, number, until)
+
+    def _fetch(self, stem: str, links: _Links, number: int, until: float) -> Picture:
+        with links.provider.download(links.task.urls[number - 1]) as (chunks, announced):
+            return self.results.store_picture(stem, self._within(chunks, until), announced)
 
     def _within(self, chunks: Iterator[bytes], until: float) -> Iterator[bytes]:
         """The chunks, as long as there is time: a host that drips must not hold up the other pictures."""

@@ -9,6 +9,8 @@ import logging
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from bucketbrush.domain.errors import AccountEmpty, BucketbrushError, KeyRefused, TaskUnreadable
+
 logger = Logger()
 # At INFO httpx writes every request's whole URL, result links among them, and botocore writes noise.
 for _chatty in ("httpx", "botocore"):
@@ -20,6 +22,15 @@ def count(name: str, **dimensions: str) -> None:
     with single_metric(name=name, unit=MetricUnit.Count, value=1) as metric:
         for dimension, value in dimensions.items():
             metric.add_dimension(name=dimension, value=value)
+
+
+def note_operator_problem(problem: BucketbrushError) -> None:
+    """Count it when only the operator can help: the account is empty, or the provider does not take the key."""
+    kind = problem.refused_as if isinstance(problem, TaskUnreadable) else type(problem)
+    if kind is KeyRefused:
+        count("KeyRefused")
+    elif kind is AccountEmpty:
+        count("AccountEmpty")
 
 
 def gauge(name: str, value: int) -> None:

@@ -6,10 +6,11 @@ them.
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bucketbrush.domain.addresses import api_origin
 from bucketbrush.domain.errors import SettingsInvalid
 
 Seconds = Annotated[int, Field(ge=1)]
@@ -28,7 +29,7 @@ class FunctionSettings(BaseModel):
 class ProviderSettings(FunctionSettings):
     """Shared by the functions that ask the provider."""
 
-    api_base_url: Annotated[str, Field(pattern=r"^(https://|http://(127\.0\.0\.1|localhost)(:|/|$))")]
+    api_base_url: Annotated[str, AfterValidator(api_origin)]
     api_key_secret_arn: str
     provider_timeout_seconds: Seconds
 
@@ -38,6 +39,14 @@ class UnknownPolicy(StrEnum):
 
     HOLD = "hold"  # its outcome is unknown
     RESEND = "resend-same-id"  # it is sent once more with the same client_business_id, and may be paid twice
+
+
+class ReferenceHandover(StrEnum):
+    """How the provider gets to a job's pictures."""
+
+    AUTO = "auto"  # by a signed link, and by upload when that is longer than the provider takes
+    PRESIGN = "presign"  # by a signed link to the inbox bucket
+    UPLOAD = "upload"  # by the provider's upload endpoint: whoever has the link that it gives can read the picture
 
 
 class SubmitSettings(ProviderSettings):
@@ -52,6 +61,7 @@ class SubmitSettings(ProviderSettings):
     lookup_seconds: Seconds
     max_queue_seconds: Seconds
     unknown_policy: UnknownPolicy
+    reference_handover: ReferenceHandover
     sweep_after_seconds: Seconds
 
 
@@ -63,6 +73,9 @@ class StatusSettings(ProviderSettings):
 
 
 class FinalizeSettings(ProviderSettings):
+    """``result_hosts`` are the ends of host names that results may be fetched from."""
+
+    result_hosts: Annotated[tuple[str, ...], _Csv, Field(min_length=1)]
     results_bucket: str
     topic_arn: str
     lookup_seconds: Seconds
@@ -87,8 +100,13 @@ def read_settings(kind: type[_Settings], environment: Mapping[str, str]) -> _Set
         return kind(**given)
     except ValidationError as error:
         problems = [
-            f"{str(p['loc'][0]).upper()}: "
-            + ("not set" if p["type"] == "missing" else f"found {p['input']!r:.60}: {p['msg']}")
+            f"{str(p['loc'][0]).upper()}: " + ("not set" if p["type"] == "missing" else _said(p))
             for p in error.errors()
         ]
         raise SettingsInvalid("; ".join(problems) + ".") from None
+
+
+def _said(problem: Any) -> str:
+    """An address is not quoted: a wrong one may hold a password."""
+    found = "" if problem["type"] == "value_error" else f"found {problem['input']!r:.60}: "
+    return f"{found}{problem['msg'].removeprefix('Value error, ')}"

@@ -6,13 +6,14 @@ from enum import StrEnum
 from typing import Any
 
 from bucketbrush.adapters.announcements import Bus
+from bucketbrush.adapters.answers import TaskState
 from bucketbrush.adapters.ledger import Ledger
-from bucketbrush.adapters.toapis import TaskState, ToApis
+from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain import deadlines
 from bucketbrush.domain.errors import ApiKeyMissing, TaskUnreadable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.result import LateNotice
-from bucketbrush.observability import count, logger
+from bucketbrush.observability import count, logger, note_operator_problem
 from bucketbrush.settings import StatusSettings
 
 
@@ -44,6 +45,7 @@ class Status:
         try:
             task = self.connect().read(task_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
+            note_operator_problem(problem)
             logger.warning("status is not readable", job_id=job_id, reason=str(problem))
         else:
             facts |= {"provider_status": task.status, "progress": task.progress}

@@ -4,20 +4,18 @@ The same code serves the queue and the workflow, and any number of deliveries of
 what is still to be done.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from bucketbrush.adapters.ledger import Ledger
-from bucketbrush.adapters.objects import Objects
-from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain import deadlines, layout, verdicts
 from bucketbrush.domain.errors import (
     AgainRefused,
     ApiKeyMissing,
     BucketbrushError,
+    HandoverUnfinished,
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
@@ -25,23 +23,16 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import JOB_ID, Invocation, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
-from bucketbrush.domain.pictures import describe, sniff
-from bucketbrush.domain.recipe import (
-    MAX_DOCUMENT_BYTES,
-    Recipe,
-    check_document,
-    parse_document,
-    read_recipe,
-    read_references,
-    request_body,
-)
-from bucketbrush.observability import logger
+from bucketbrush.domain.recipe import find_model, request_body
+from bucketbrush.handover import HandOver
+from bucketbrush.observability import logger, note_operator_problem
+from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
-_INPUT = "execution input"  # how messages name a caller's document
 _FREE = {"owner": "", "lease_until": 0}
+_SOON = 1  # seconds until a hand-over goes on
 
 
 @dataclass(frozen=True)
@@ -64,8 +55,8 @@ class Submit:
 
     settings: SubmitSettings
     ledger: Ledger
-    inbox: Objects
-    presigner: Presigner
+    prepare: Prepare
+    handover: HandOver
     connect: Callable[[], ToApis]
     now: Callable[[], float]
 
@@ -78,9 +69,9 @@ class Submit:
         job = self._claim(order, invocation)
         try:
             if job.state is State.ACCEPTED:
-                job = self._send(job, order)
+                job = self._send(job, order, invocation)
             elif job.state is State.SUBMITTING:
-                job = self._look_up(job)
+                job = self._look_up(job, invocation)
         except Exception:
             self._release(job.job_id, invocation)
             raise
@@ -117,20 +108,33 @@ class Submit:
         if row and row.owner == invocation.id:
             self.ledger.change(row, **_FREE)
 
-    def _send(self, job: Job, order: Order) -> Job:
+    def _send(self, job: Job, order: Order, invocation: Invocation) -> Job:
         waited, limit = int(self.now()) - job.created_at, self.settings.max_queue_seconds
         if waited >= limit:
             return self._decide(job, verdicts.never_sent(waited, limit))
         try:
-            recipe, references = self._prepare(job, order)
-            links = [self.presigner.link(reference) for reference in references]
-            provider = self.connect()
+            return self._dispatch(job, {} if job.recipe else self.prepare(job, order.document), invocation)
         except (RecipeInvalid, ApiKeyMissing) as problem:
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem))
-        body = request_body(recipe, links, job.job_id)
-        job = self.ledger.change(
-            job, state=State.SUBMITTING, recipe=recipe, references=references, submitting_at=int(self.now())
-        )
+        except ProviderRefused as problem:
+            return self._refused(job, problem)
+
+    def _dispatch(self, job: Job, fixed: dict[str, Any], invocation: Invocation, **noted: Any) -> Job:
+        """Hand the pictures over, write down the intent, send. ``fixed`` is what the first intent fixes in the row."""
+        ordered = job.model_copy(update=fixed)
+        recipe = ordered.recipe or {}
+        model = find_model(recipe.get("model"), self.prepare.catalogue)
+        provider = self.connect()
+        uploads = self.handover.uploads(job)
+        uploaded_at = job.uploaded_at if uploads else int(self.now())
+        try:
+            links = self.handover(ordered.pictures, uploads, provider, invocation)
+        except (HandoverUnfinished, ProviderBusy, ProviderUnreachable) as problem:
+            return self._hold(job, job.state, problem, **fixed, uploads=uploads, uploaded_at=uploaded_at)
+        mask_link = links.pop() if ordered.mask else None
+        body = request_body(recipe, model, links, mask_link, job.job_id)
+        fixed = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at} if uploads else fixed
+        job = self.ledger.change(job, state=State.SUBMITTING, submitting_at=int(self.now()), **fixed, **noted)
         return self._post(job, provider, body)
 
     def _post(self, job: Job, provider: ToApis, body: dict[str, Any]) -> Job:
@@ -141,88 +145,40 @@ class Submit:
         unsent = State.SUBMITTING if job.resends else State.ACCEPTED
         try:
             task_id = provider.submit(body)
-        except ProviderBusy as refusal:
-            seconds = refusal.retry_after or self.settings.refused_wait_seconds
-            return self._hold(job, unsent, refusal, seconds)
-        except ProviderUnreachable as problem:
-            return self._hold(job, unsent, problem, self.settings.refused_wait_seconds)
+        except (ProviderBusy, ProviderUnreachable) as problem:
+            return self._hold(job, unsent, problem)
         except SubmitUnanswered as problem:
-            return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
+            return self._hold(job, State.SUBMITTING, problem)
         except ProviderRefused as problem:
-            if job.resends:
-                return self._hold(job, unsent, problem, self.settings.lookup_wait_seconds)
-            return self._decide(job, verdicts.explained(Outcome.FAILED, problem))
+            return self._hold(job, unsent, problem) if job.resends else self._refused(job, problem)
         return self._accept(job, task_id)
 
-    def _resend(self, job: Job) -> Job:
-        """UnknownPolicy ``resend-same-id``: once more, knowing that it may be paid twice."""
-        links = [self.presigner.link(reference) for reference in job.references]
-        provider = self.connect()
-        body = request_body(job.recipe or {}, links, job.job_id)
-        logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
-        job = self.ledger.change(job, resends=1, submitting_at=int(self.now()))
-        return self._post(job, provider, body)
+    def _refused(self, job: Job, problem: ProviderRefused) -> Job:
+        note_operator_problem(problem)
+        return self._decide(job, verdicts.explained(Outcome.FAILED, problem))
 
-    def _look_up(self, job: Job) -> Job:
+    def _look_up(self, job: Job, invocation: Invocation) -> Job:
         """A POST may have been written and its answer is not known: look for the task, never send again."""
         looked_for = deadlines.looked_for(job, int(self.now()))
         try:
             task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
+            note_operator_problem(problem)
             if looked_for >= deadlines.LINK_SECONDS:
                 return self._decide(job, verdicts.unknown(job, f"It could not be looked up: {problem.message}"))
-            return self._hold(job, State.SUBMITTING, problem, self.settings.lookup_wait_seconds)
+            return self._hold(job, State.SUBMITTING, problem)
         if task:
             return self._accept(job, task.task_id)
         reason = f"The answer to the submit was lost and {looked_for} s later the provider knows no such task."
         if looked_for < self.settings.lookup_seconds:
-            return self._hold(job, State.SUBMITTING, SubmitUnanswered(reason), self.settings.lookup_wait_seconds)
+            return self._hold(job, State.SUBMITTING, SubmitUnanswered(reason))
         if self.settings.unknown_policy is UnknownPolicy.RESEND and not job.resends:
-            return self._resend(job)
+            logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
+            try:
+                return self._dispatch(job, {}, invocation, resends=1)
+            except (RecipeInvalid, ApiKeyMissing, ProviderRefused) as problem:
+                reason = f"{reason} It could not be sent again: {problem.message}"
         return self._decide(job, verdicts.unknown(job, reason))
-
-    def _prepare(self, job: Job, order: Order) -> tuple[Recipe, tuple[ObjectVersion, ...]]:
-        if job.recipe:
-            return job.recipe, job.references
-        if not JOB_ID.fullmatch(job.job_id):
-            raise RecipeInvalid(f"execution name: found {json.dumps(job.job_id)}; allowed: 1 to 64 of a-z, 0-9 and -.")
-        if job.source:
-            recipe = read_recipe(*self._preset(job.preset or layout.DEFAULT_PRESET))
-            references = [job.source]
-        else:
-            document = check_document({} if order.document is None else order.document, _INPUT)
-            recipe = read_recipe(document, _INPUT, also=("references",))
-            keys = read_references(document, self.settings.inbox_bucket, _INPUT)
-            references = [self._pin(key) for key in keys]
-        for reference in references:
-            self._check_picture(reference)
-        return recipe, tuple(references)
-
-    def _preset(self, preset: str) -> tuple[dict[str, Any], str]:
-        key = layout.preset_key(preset)
-        name = f"s3://{self.settings.inbox_bucket}/{key}"
-        text = self.inbox.read(key, MAX_DOCUMENT_BYTES + 1)
-        if text is None:
-            raise RecipeInvalid(
-                f"preset {preset}: found no object {name}; put one there, such as "
-                '{"model": "gpt-image-2-vip", "prompt": "..."}.'
-            )
-        return parse_document(text, name), name
-
-    def _pin(self, key: str) -> ObjectVersion:
-        version = self.inbox.current(key)
-        if version is None:
-            raise RecipeInvalid(f"{_INPUT}: references: found no object s3://{self.settings.inbox_bucket}/{key}.")
-        return version
-
-    def _check_picture(self, version: ObjectVersion) -> None:
-        if problem := layout.drop_problem(version.key, version.size or 0):
-            raise RecipeInvalid(problem)
-        head = self.inbox.head(version)
-        if head is None:
-            raise RecipeInvalid(f"{version.uri}: found that this version was deleted.")
-        if sniff(head) is None:
-            raise RecipeInvalid(f"{version.uri}: found {describe(head)}; allowed: PNG or JPEG.")
 
     def _accept(self, job: Job, task_id: str) -> Job:
         return self.ledger.change(
@@ -236,15 +192,23 @@ class Submit:
             **_FREE,
         )
 
-    def _hold(self, job: Job, state: State, reason: BucketbrushError, least_seconds: int) -> Job:
+    def _hold(self, job: Job, state: State, reason: BucketbrushError, **facts: Any) -> Job:
         logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
         # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
         began = (job.submitting_at if state is State.SUBMITTING else None) or job.created_at
         now = int(self.now())
-        seconds = max(least_seconds, (now - began) // 10)
+        seconds = max(self._least_hold(reason), (now - began) // 10)
         if state is State.ACCEPTED:
             seconds = max(1, min(seconds, job.created_at + self.settings.max_queue_seconds - now))
-        return self.ledger.change(job, state=state, hold_seconds=seconds, next_check=self._next_check(seconds), **_FREE)
+        next_check = self._next_check(seconds)
+        return self.ledger.change(job, state=state, hold_seconds=seconds, next_check=next_check, **facts, **_FREE)
+
+    def _least_hold(self, reason: BucketbrushError) -> int:
+        if isinstance(reason, HandoverUnfinished):
+            return _SOON
+        if isinstance(reason, ProviderBusy | ProviderUnreachable):
+            return getattr(reason, "retry_after", None) or self.settings.refused_wait_seconds
+        return self.settings.lookup_wait_seconds
 
     def _decide(self, job: Job, verdict: Verdict) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)

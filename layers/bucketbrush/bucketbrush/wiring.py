@@ -5,6 +5,7 @@ Each builder is called once per Lambda environment.
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
@@ -18,9 +19,12 @@ from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.domain.catalogue import Catalogue, read_catalogue
 from bucketbrush.domain.life import Actor
 from bucketbrush.finalize import Finalize
+from bucketbrush.handover import HandOver
 from bucketbrush.intake import Intake
+from bucketbrush.prepare import Prepare
 from bucketbrush.settings import (
     FinalizeSettings,
     FunctionSettings,
@@ -38,6 +42,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
+_AROUND_SENDING = 10  # seconds for connecting before the request and for the ledger behind it
+_MODELS = Path(__file__).parent / "models"
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 # A signed link cannot follow a redirect, because the signature covers the host: it must name the bucket's own region
 # (S3 User Guide, "Virtual hosting of buckets"), which boto3 does for this style only.
@@ -46,11 +52,15 @@ _SIGNING = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style"
 
 def build_intake() -> Intake:
     settings = read_settings(SubmitSettings, os.environ)
+    inbox = Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket)
+    presigner = Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client)
+    sending_seconds = settings.provider_timeout_seconds + _AROUND_SENDING
+    handover = HandOver(settings.reference_handover, presigner, inbox, sending_seconds, time.time)
     submit = Submit(
         settings=settings,
         ledger=_ledger(settings, Actor.SUBMIT),
-        inbox=Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket),
-        presigner=Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client),
+        prepare=Prepare(inbox, settings.inbox_bucket, deployed_catalogue(), handover.most_bytes),
+        handover=handover,
         connect=lambda: _provider(settings),
         now=time.time,
     )
@@ -75,7 +85,7 @@ def build_finalize() -> Finalize:
         ledger=_ledger(settings, Actor.FINALIZE),
         results=Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket),
         announcements=Announcements(boto3.client("sns", config=_CONFIG), settings.topic_arn, _bus()),
-        connect=lambda: _provider(settings),
+        connect=lambda: _provider(settings, settings.result_hosts),
         now=time.time,
     )
 
@@ -91,6 +101,12 @@ def build_sweep() -> Sweep:
     )
 
 
+def deployed_catalogue() -> Catalogue:
+    """The models of the documents that the layer holds, read in the order of their names, ``toapis.json`` first."""
+    files = sorted(_MODELS.glob("*.json"), key=lambda file: (file.name != "toapis.json", file.name))
+    return read_catalogue((f"models/{file.name}", file.read_bytes()) for file in files)
+
+
 def _bus() -> Bus:
     return Bus(boto3.client("events", config=_CONFIG))
 
@@ -103,9 +119,9 @@ def _ledger(settings: FunctionSettings, actor: Actor) -> Ledger:
     return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.jobs_table, settings.keep_days, actor)
 
 
-def _provider(settings: ProviderSettings) -> ToApis:
+def _provider(settings: ProviderSettings, result_hosts: tuple[str, ...] = ()) -> ToApis:
     key = read_api_key(settings.api_key_secret_arn)
-    return ToApis(settings.api_base_url, key, settings.provider_timeout_seconds)
+    return ToApis(settings.api_base_url, key, settings.provider_timeout_seconds, result_hosts)
 
 
 def _signing_client(credentials: "CredentialsTypeDef") -> "S3Client":

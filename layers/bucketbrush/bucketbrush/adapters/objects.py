@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bucketbrush.domain.errors import PictureUnreadable, ResultUnstored
+from bucketbrush.domain.errors import PictureUnreadable, RecipeInvalid, ResultUnstored
 from bucketbrush.domain.jobs import ObjectVersion
 from bucketbrush.domain.pictures import HEAD_BYTES, TAIL_BYTES, PictureFormat, describe, is_whole, sniff
 from bucketbrush.domain.result import Picture
@@ -17,7 +17,19 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
 PART_BYTES = 5 * 1024 * 1024  # the smallest part that S3 takes ("Multipart upload limits")
+CHUNK_BYTES = 64 * 1024
 MAX_PICTURE_BYTES = 256 * 1024 * 1024
+
+_GONE = "found that this version was deleted; allowed: one that is there."
+_LOCKED = (
+    "found that this stack may not read it, as when it is encrypted with a KMS key of yours; "
+    "allowed: SSE-S3, or a key whose policy lets the submit function decrypt."
+)
+_UNREADABLE = {
+    **dict.fromkeys(("NoSuchKey", "NoSuchVersion", "MethodNotAllowed"), _GONE),
+    **dict.fromkeys(("AccessDenied", "KMS"), _LOCKED),
+    "InvalidObjectState": "found an archived object; allowed: one that can be read at once (restore it first).",
+}
 
 
 class Objects:
@@ -36,19 +48,40 @@ class Objects:
         with answer["Body"] as body:
             return body.read(most)
 
-    def head(self, version: ObjectVersion) -> bytes | None:
-        """The first bytes of one object version, enough to tell its format; None when it is gone."""
-        pin: Any = {"VersionId": version.version_id} if version.version_id else {}
+    def read_range(self, version: ObjectVersion, start: int, length: int) -> bytes:
+        """At most ``length`` bytes of one object version from byte ``start``, b"" beyond its end.
+
+        Raises RecipeInvalid when the version is gone, archived or not readable for this stack.
+        """
         try:
-            answer = self._client.get_object(
-                Bucket=version.bucket, Key=version.key, Range=f"bytes=0-{HEAD_BYTES - 1}", **pin
-            )
+            answer = self._get(version, Range=f"bytes={start}-{start + length - 1}")
         except ClientError as error:
-            if _code(error) in ("NoSuchKey", "NoSuchVersion", "InvalidRange", "MethodNotAllowed"):
-                return None
+            if _code(error) == "InvalidRange":
+                return b""
             raise
-        with answer["Body"] as body:
-            return body.read(HEAD_BYTES)  # a store may answer a range with everything
+        with closing(answer["Body"]) as body:
+            surplus = 0 if "ContentRange" in answer else start  # a store may answer a range with everything
+            while surplus and (passed := body.read(min(surplus, CHUNK_BYTES))):
+                surplus -= len(passed)
+            content: bytes = body.read(length)
+        return content
+
+    def chunks(self, version: ObjectVersion) -> Iterator[bytes]:
+        """The bytes of one object version, in pieces. Raises as ``read_range`` does."""
+        body = self._get(version)["Body"]
+        with closing(body):
+            yield from body.iter_chunks(CHUNK_BYTES)
+
+    def _get(self, version: ObjectVersion, **options: Any) -> Any:
+        if version.version_id:
+            options["VersionId"] = version.version_id
+        try:
+            return self._client.get_object(Bucket=version.bucket, Key=version.key, **options)
+        except ClientError as error:
+            reason = "KMS" if _code(error).startswith("KMS.") else _code(error)
+            if problem := _UNREADABLE.get(reason):
+                raise RecipeInvalid(f"{version.uri}: {problem}") from None
+            raise
 
     def current(self, key: str) -> ObjectVersion | None:
         """The version that a key names now, or None."""

@@ -3,10 +3,15 @@
 import json
 
 from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from bucketbrush.domain.errors import ApiKeyMissing
+
+# Left alone, a client waits 60 seconds for each of its reads.
+_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
 
 def read_api_key(secret_arn: str) -> str:
@@ -14,6 +19,8 @@ def read_api_key(secret_arn: str) -> str:
 
     Raises ApiKeyMissing naming the secret when it is not there or holds no key; a fault of the service passes through.
     """
+    if "secrets" not in DEFAULT_PROVIDERS:  # where Powertools keeps its own
+        DEFAULT_PROVIDERS["secrets"] = parameters.SecretsProvider(boto_config=_CONFIG)
     try:
         secret: object = parameters.get_secret(secret_arn)
     except GetParameterError as error:

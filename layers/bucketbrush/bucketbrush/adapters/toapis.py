@@ -1,26 +1,35 @@
-"""ToAPIs over HTTP: one POST that may cost money, and GETs that never do.
+"""ToAPIs over HTTP: one POST that may cost money, an upload, and GETs that never do.
 
-Requests follow the pages "Image editing", "GPT-Image-2-VIP" and "Image task status"; answers are read tolerantly,
-because pages of different ages and the live service disagree about them.
+Requests follow the pages "Image editing", "GPT-Image-2-VIP", "Image task status" and "Upload Image"; what the answers
+mean stands in ``answers``.
 """
 
 import re
+import secrets
 import ssl
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from enum import StrEnum
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
+from bucketbrush.adapters.answers import (
+    MAX_ANSWER_BYTES,
+    MAX_LINK_CHARACTERS,
+    Answer,
+    Task,
+    read_submit,
+    read_task,
+    read_upload,
+)
+from bucketbrush.domain.addresses import MAX_PORT, api_origin, is_below, is_loopback
 from bucketbrush.domain.errors import (
+    LinkDead,
     PictureUnreadable,
     ProviderBusy,
-    ProviderRefused,
     ProviderUnreachable,
     ResultUnstored,
     SubmitUnanswered,
@@ -28,42 +37,15 @@ from bucketbrush.domain.errors import (
 )
 from bucketbrush.domain.redact import redact
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-_LONGEST_WAIT = 3600
+RESULT_HOSTS = ("toapis.com", "toapis.cn")
+MAX_UPLOAD_LINK_BYTES = 2048  # ToAPIs, video review page: the longest source link
 _CONNECT_SECONDS = 5.0
-_LONGEST_WORD = 40
-_SENTENCE_ENDS = (".", "!", "?", "\u3002", "\uff01", "\uff1f")  # most error texts are Chinese
-# A request may have been taken before these: timeouts, and a conflict with what may be our own task.
-_UNCLEAR = (408, 409, 425, 499)
-# Sent elsewhere before it was taken; 303 is what comes after something was taken.
-_MOVED = (301, 302, 307, 308)
-# What the documented 503 codes mean; with any other a task may have been made.
-_BUSY_CODES = ("rate_limit_unavailable", "circuit_broken")
-_REFUSING_CODES = ("model_not_found",)
-
-
-class TaskState(StrEnum):
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
-
-
-# Image task status page: completed and failed are the ends. Every other word, known or not, means keep waiting.
-_ENDS = {"completed": TaskState.DONE, "failed": TaskState.FAILED}
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a status answer says. ``status`` is the provider's own word; ``progress`` 0-100 is a hint at best."""
-
-    task_id: str
-    state: TaskState
-    status: str
-    progress: int | None
-    urls: tuple[str, ...]
-    error: str
-    created_at: int | None
-    completed_at: int | None
+_MOST_REDIRECTS = 3
+_REDIRECTS = (301, 302, 303, 307, 308)
+# Finished, paid tasks were seen answering 403 for a while; a new look at the task gives new links.
+_DEAD = (401, 403, 404, 410)
+_LONGEST_HOST = 100
+_LONGEST_FILE_NAME = 100
 
 
 class ToApis:
@@ -71,58 +53,49 @@ class ToApis:
 
     Every request opens a connection of its own: between two invocations a Lambda environment is frozen and its kept
     sockets die, and a request written to a dead socket looks like a lost answer. ``timeout`` is in seconds and holds
-    for each read or write; connecting gets five.
+    for each read or write and for an answer's body as a whole; connecting gets five. ``result_hosts`` are the ends of
+    host names that results are fetched from. Raises ValueError when ``base_url`` is no address of an API.
     """
 
-    def __init__(self, base_url: str, api_key: str, timeout: float) -> None:
-        origin = base_url.rstrip("/").removesuffix("/v1")
-        self._generations = f"{origin}/v1/images/generations"
-        self._loopback = urlsplit(origin).hostname in LOOPBACK
+    def __init__(
+        self, base_url: str, api_key: str, timeout: float, result_hosts: tuple[str, ...] = RESULT_HOSTS
+    ) -> None:
+        origin = httpx.URL(api_origin(base_url))
+        self._is_local = is_loopback(origin.host)
+        self._generations = origin.join("/v1/images/generations")
+        self._uploads = origin.join("/v1/uploads/images")
+        self._result_hosts = tuple(host.strip(" .").lower() for host in result_hosts)
         self._api_key = api_key
-        self._authorization = {"Authorization": f"Bearer {api_key}"}
+        self._api_headers = {"Authorization": f"Bearer {api_key}", "Accept-Encoding": "identity"}
+        self._seconds = timeout
         self._timeout = httpx.Timeout(timeout, connect=_CONNECT_SECONDS)
 
     def submit(self, body: dict[str, Any]) -> str:
         """Send one task and return its id. Never repeats the request.
 
-        Raises ProviderUnreachable (never written), ProviderBusy (refused for now), ProviderRefused (refused for good)
-        or SubmitUnanswered (a paid task may exist).
+        Raises ProviderUnreachable (never written), ProviderBusy (refused for now), ProviderRefused or one below it
+        (refused for good) or SubmitUnanswered (a paid task may exist).
         """
-        secrets = (self._api_key, str(body.get("prompt", "")))
         try:
-            with self._client(self._authorization) as client:
-                answer = client.post(self._generations, json=body)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            answer = self._ask("POST", self._generations, json=body)
+        except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise ProviderUnreachable(f"submit: no connection to the API ({type(error).__name__}).") from None
         except httpx.HTTPError as error:
             raise SubmitUnanswered(
                 f"submit: the connection ended without an answer ({type(error).__name__})."
             ) from None
-        content = _json(answer)
-        if answer.is_success:
-            if task_id := _task_id(content):
-                return task_id
-            raise SubmitUnanswered(f"submit: HTTP {answer.status_code} without a task id.")
-        raise _refusal(answer, content, secrets)
+        return read_submit(answer, (self._api_key, str(body.get("prompt", ""))))
 
     def find(self, name: str, prompt: str = "") -> Task | None:
-        """The task of this id or ``client_business_id``; None when the provider knows none (404, or one client's 400).
+        """The task of this id or ``client_business_id``; None when the provider knows none.
 
-        A failed task's text that echoes ``prompt`` loses it. Raises TaskUnreadable, which holds no text of the
-        provider's, because who asks for the status does not know the prompt.
+        A failed task's text that echoes ``prompt`` loses it. Raises TaskUnreadable.
         """
         try:
-            with self._client(self._authorization) as client:
-                answer = client.get(f"{self._generations}/{quote(name, safe='')}")
+            answer = self._ask("GET", httpx.URL(f"{self._generations}/{quote(name, safe='')}"))
         except httpx.HTTPError as error:
             raise TaskUnreadable(f"status: no answer ({type(error).__name__}).") from None
-        content, secrets = _json(answer), (self._api_key, prompt)
-        if answer.is_success and isinstance(content.get("status"), str):
-            return _task(name, content, secrets)
-        if answer.status_code == httpx.codes.NOT_FOUND or content.get("message") == "task_not_exist":
-            return None
-        code = redact(_error_code(content), secrets)[:_LONGEST_WORD] or "no error code"
-        raise TaskUnreadable(f"status: HTTP {answer.status_code}, {code}.")
+        return read_task(name, answer, (self._api_key, prompt))
 
     def read(self, task_id: str, prompt: str = "") -> Task:
         """One look at a task that must be there. Raises TaskUnreadable."""
@@ -131,140 +104,150 @@ class ToApis:
             raise TaskUnreadable(f"status: the provider knows no task {task_id}.")
         return task
 
+    def upload(self, name: str, content_type: str, size: int, chunks: Iterator[bytes]) -> str:
+        """Hand a picture of ``size`` bytes over, piece by piece, and return the public link to the provider's copy.
+
+        It costs nothing and may be repeated. Raises ProviderRefused or one below it, ProviderBusy, and
+        ProviderUnreachable, also when ``chunks`` are not ``size`` bytes; what they raise passes through.
+        """
+        boundary = secrets.token_hex(16)
+        head, tail = _form(boundary, name, content_type)
+        headers = {
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+            # With a length of its own the body is sent as it is, not in HTTP's chunks.
+            "Content-Length": str(len(head) + size + len(tail)),
+        }
+        try:
+            answer = self._ask("POST", self._uploads, headers=headers, content=_exactly(size, chunks, head, tail))
+        except httpx.HTTPError as error:
+            raise ProviderUnreachable(f"upload: the connection ended ({type(error).__name__}).") from None
+        url = read_upload(answer, (self._api_key,))
+        try:
+            self._parsed(url, "link")
+        except PictureUnreadable as problem:
+            raise ProviderBusy(f"upload: {problem.message}") from None
+        if len(url) > MAX_UPLOAD_LINK_BYTES or not url.isascii():
+            raise ProviderBusy(
+                f"upload: link: found {len(url):,} characters; allowed: {MAX_UPLOAD_LINK_BYTES:,}, and ASCII only."
+            )
+        return url
+
     @contextmanager
     def download(self, url: str) -> Iterator[tuple[Iterator[bytes], int | None]]:
         """The chunks of a result picture and its announced length in bytes, if any. The API key is not sent.
 
-        Raises PictureUnreadable when the link can give no picture and ResultUnstored when another try may help.
+        Raises PictureUnreadable when the link can give no picture, LinkDead when a new one may, and ResultUnstored when
+        another try may help, or an operator who adds the host to ResultHosts.
         """
-        try:
-            link = httpx.URL(url)
-        except httpx.InvalidURL:
-            raise PictureUnreadable("result link: found no address; allowed: https.") from None
-        if not link.host or (link.scheme != "https" and not (self._loopback and link.host in LOOPBACK)):
-            raise PictureUnreadable(f"result link: found scheme {link.scheme!r:.20}; allowed: https.")
+        link = self._parsed(url, "result link")
+        self._demand_listed(link, "result link")
         try:
             with (
                 self._client({"Accept-Encoding": "identity"}) as client,
-                client.stream("GET", url) as answer,
+                self._followed(client, link) as answer,
             ):
-                # Finished, paid tasks were seen answering 403 for a while; the next try reads the task for new links.
                 if answer.status_code != httpx.codes.OK:
-                    raise ResultUnstored(f"result link: HTTP {answer.status_code}; allowed: 200.")
+                    kind = LinkDead if answer.status_code in _DEAD else ResultUnstored
+                    raise kind(f"result link: HTTP {answer.status_code}; allowed: 200.")
                 length = answer.headers.get("Content-Length", "")
-                yield answer.iter_raw(), int(length) if length.isdecimal() else None
+                yield answer.iter_raw(), int(length) if re.fullmatch("[0-9]{1,18}", length) else None
         except httpx.HTTPError as error:
             raise ResultUnstored(f"result link: the download broke off ({type(error).__name__}).") from None
 
+    @contextmanager
+    def _followed(self, client: httpx.Client, link: httpx.URL) -> Iterator[httpx.Response]:
+        """The answer at the end of at most three redirects, each of which is checked as the link was."""
+        for _ in range(_MOST_REDIRECTS + 1):
+            with _opened(client, "GET", link) as answer:
+                if answer.status_code not in _REDIRECTS:
+                    yield answer
+                    return
+            try:
+                link = self._parsed(answer.headers.get("Location", ""), "redirected result link", link)
+                self._demand_listed(link, "redirected result link")
+            except PictureUnreadable as problem:
+                raise ResultUnstored(problem.message) from None
+        raise ResultUnstored(f"result link: found more than {_MOST_REDIRECTS} redirects.")
+
+    def _parsed(self, url: str, name: str, base: httpx.URL | None = None) -> httpx.URL:
+        """The very object that is connected to, so that no two parsers can differ. Raises PictureUnreadable."""
+        try:
+            if len(url) > MAX_LINK_CHARACTERS:
+                raise PictureUnreadable(f"{name}: found more than {MAX_LINK_CHARACTERS:,} characters; allowed: https.")
+            link = base.join(url) if base else httpx.URL(url)
+            host = link.host  # made readable, which not every IDNA name can be
+        except (httpx.InvalidURL, ValueError):
+            raise PictureUnreadable(f"{name}: found no address; allowed: https.") from None
+        if link.userinfo or not host or (link.port or 0) > MAX_PORT:
+            raise PictureUnreadable(f"{name}: found user info, no host or no such port; allowed: https://host/...")
+        if link.scheme != "https" and not (link.scheme == "http" and self._is_local and is_loopback(host)):
+            raise PictureUnreadable(f"{name}: found scheme {link.scheme!r:.20}; allowed: https.")
+        return link
+
+    def _demand_listed(self, link: httpx.URL, name: str) -> None:
+        host = link.raw_host.decode("ascii")
+        if not (is_below(host, self._result_hosts) or (self._is_local and is_loopback(host))):
+            allowed = f"{', '.join(self._result_hosts)} and names below them (parameter ResultHosts)"
+            raise ResultUnstored(f"{name}: found host {redact(host)[:_LONGEST_HOST]}; allowed: {allowed}.")
+
+    def _ask(self, method: str, url: httpx.URL, headers: dict[str, str] | None = None, **content: Any) -> Answer:
+        """One request to the API and its answer, cut when it is too long. Raises httpx.HTTPError."""
+        body = bytearray()
+        with (
+            self._client(self._api_headers) as client,
+            _opened(client, method, url, headers=headers, **content) as answer,
+        ):
+            until = time.monotonic() + self._seconds
+            for chunk in answer.iter_raw():
+                body += chunk
+                if len(body) > MAX_ANSWER_BYTES:
+                    break
+                # httpx bounds each read, and not a drip of them.
+                if time.monotonic() > until:
+                    raise httpx.ReadTimeout("the answer came too slowly")
+            return Answer(answer.status_code, answer.headers, bytes(body))
+
     def _client(self, headers: dict[str, str]) -> httpx.Client:
         return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls())
+
+
+@contextmanager
+def _opened(client: httpx.Client, method: str, url: httpx.URL, **request: Any) -> Iterator[httpx.Response]:
+    try:
+        answer = client.send(client.build_request(method, url, **request), stream=True)
+    except UnicodeError:
+        # httpx reads where a redirect leads, although it does not follow, and breaks at what is no IDNA name.
+        raise httpx.RemoteProtocolError("a redirect leads to no address") from None
+    with closing(answer):
+        yield answer
+
+
+def _form(boundary: str, name: str, content_type: str) -> tuple[bytes, bytes]:
+    """What stands before and behind the picture in multipart/form-data (RFC 7578; ToAPIs, Upload Image page)."""
+    safe_name = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[-_LONGEST_FILE_NAME:] or "picture"
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\ngeneration\r\n'
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{safe_name}"\r\n'
+        f"Content-Type: {content_type}\r\n\r\n"
+    )
+    return head.encode("ascii"), f"\r\n--{boundary}--\r\n".encode("ascii")
+
+
+def _exactly(size: int, chunks: Iterator[bytes], head: bytes, tail: bytes) -> Iterator[bytes]:
+    """The form around exactly ``size`` bytes; a form that is not finished is no upload."""
+    yield head
+    sent = 0
+    for chunk in chunks:
+        sent += len(chunk)
+        if sent > size:
+            break
+        yield chunk
+    if sent != size:
+        raise ProviderUnreachable(f"upload: found {sent:,} bytes of the picture; allowed: exactly {size:,}.")
+    yield tail
 
 
 @cache
 def _tls() -> ssl.SSLContext:
     """Reading the certificates costs more than all the rest of a request, so it is done once per environment."""
     return httpx.create_ssl_context()
-
-
-def _json(answer: httpx.Response) -> dict[str, Any]:
-    """The answer's JSON object; empty for HTML pages of the edge, broken JSON and everything else."""
-    try:
-        content = answer.json()
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _refusal(
-    answer: httpx.Response, content: dict[str, Any], secrets: Iterable[str]
-) -> ProviderBusy | ProviderRefused | SubmitUnanswered:
-    """What an error answer to a submit means. Only a clear refusal counts as unpaid; the rest is looked up."""
-    status, code = answer.status_code, _error_code(content)
-    said = f"submit: HTTP {status}, {_error_text(content, secrets)}"
-    unavailable = status == httpx.codes.SERVICE_UNAVAILABLE
-    if status == httpx.codes.TOO_MANY_REQUESTS or (unavailable and code in _BUSY_CODES):
-        return ProviderBusy(said, _retry_after(answer))
-    if (
-        (unavailable and code in _REFUSING_CODES)
-        or (answer.is_client_error and status not in _UNCLEAR)
-        or status in _MOVED
-    ):
-        return ProviderRefused(said)
-    return SubmitUnanswered(said)
-
-
-def _task_id(content: dict[str, Any]) -> str | None:
-    data = content.get("data")
-    places = [content, data if isinstance(data, dict) else {}]
-    ids = (place.get(name) for place in places for name in ("id", "task_id"))
-    return next((found for found in ids if isinstance(found, str) and found), None)
-
-
-def _task(task_id: str, content: dict[str, Any], secrets: Iterable[str]) -> Task:
-    status = content["status"]
-    return Task(
-        task_id=task_id,
-        state=_ENDS.get(status.lower(), TaskState.WAITING),
-        status=redact(status)[:_LONGEST_WORD],
-        progress=_whole(content.get("progress")),
-        urls=tuple(dict.fromkeys(_urls(content))),
-        error=_error_text(content, secrets),
-        created_at=_whole(content.get("created_at")),
-        completed_at=_whole(content.get("completed_at")),
-    )
-
-
-def _urls(content: dict[str, Any]) -> Iterator[str]:
-    """Links in the order of the pictures: ``result.data[].url``, else the older top-level ``url``, else ``data[]``."""
-    result = content.get("result")
-    nested = result.get("data") if isinstance(result, dict) else None
-    for place in (nested, [content], content.get("data")):
-        items = place if isinstance(place, list) else []
-        links = [item.get("url") if isinstance(item, dict) else item for item in items]
-        if found := [link for link in links if isinstance(link, str) and link]:
-            yield from found
-            return
-
-
-def _error_body(content: dict[str, Any]) -> dict[str, Any]:
-    """The innermost error object of the shapes in use: ``error{}``, ``error.error{}``, ``error: text``, top level."""
-    error = content.get("error")
-    for _ in range(3):
-        if not (isinstance(error, dict) and isinstance(error.get("error"), dict | str)):
-            break
-        error = error["error"]
-    return error if isinstance(error, dict) else {**content, "message": error or content.get("message")}
-
-
-def _error_code(content: dict[str, Any]) -> str:
-    body = _error_body(content)
-    return next((value for value in (body.get("code"), body.get("type")) if isinstance(value, str)), "")
-
-
-def _error_text(content: dict[str, Any], secrets: Iterable[str]) -> str:
-    body = _error_body(content)
-    words = [body.get("code"), body.get("message") or content.get("fail_reason")]
-    text = redact(": ".join(str(word) for word in words if isinstance(word, str | int)), secrets) or "no error text"
-    return text if text.endswith(_SENTENCE_ENDS) else f"{text}."
-
-
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1e12 else None
-
-
-def _retry_after(answer: httpx.Response) -> int | None:
-    """``Retry-After`` in whole seconds, 1 to 3,600 (async rate limits page), also when it is a date (RFC 9110, 10.2.3).
-
-    A date counts from the answer's own, so that clocks need not agree; without that one it is as if there were none.
-    """
-    value = answer.headers.get("Retry-After", "")
-    if re.fullmatch(r"\d{1,9}", value):
-        seconds = int(value)
-    else:
-        try:
-            seconds = round(
-                (parsedate_to_datetime(value) - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
-            )
-        except (KeyError, ValueError, TypeError, OverflowError):
-            return None
-    return min(max(seconds, 1), _LONGEST_WAIT)

@@ -1,27 +1,32 @@
-"""The models that a recipe may name, as data: a new model is one entry.
+"""The models that a recipe may name, as data: a new model is an entry of a JSON document, no code.
 
-The rules are those of ToAPIs' pages "Image editing" (gpt-image-1.5-official) and "GPT-Image-2-VIP". Both pages describe
-one endpoint with one request body, so an entry lists the body's fields, each with its rule and its default.
+The documents lie in ``bucketbrush/models/`` and are deployed with the layer. ``toapis.json`` holds the rules of ToAPIs'
+pages "Image editing" (gpt-image-1.5-official) and "GPT-Image-2-VIP"; further documents add models or replace them
+(docs/models.md). Both pages describe one endpoint with one request body, so an entry lists the body's fields, each with
+its rule and its default.
 """
 
-from typing import Any, Literal
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
+from bucketbrush.domain.errors import SettingsInvalid
 from bucketbrush.domain.jobs import Frozen
+from bucketbrush.domain.layout import is_unicode
 
-
-def is_unicode(text: str) -> bool:
-    """Whether UTF-8 can say it: JSON's escapes can spell half a surrogate pair, which nothing can send."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in text)
+_RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 
 
 class OneOf(Frozen):
     """One of a list of words; upper and lower case are the same (the API's own pages write both 1k and 1K)."""
 
     kind: Literal["one of"] = "one of"
-    values: tuple[str, ...]
+    values: Annotated[tuple[str, ...], Field(min_length=1)]
     default: str | None = None
+    required: bool = False
 
     @property
     def allowed(self) -> str:
@@ -29,7 +34,30 @@ class OneOf(Frozen):
 
     def read(self, value: Any) -> str | None:
         """The value in the API's spelling, or None when it is not allowed."""
-        return value.lower() if isinstance(value, str) and value.lower() in self.values else None
+        spellings = {word.lower(): word for word in self.values}
+        return spellings.get(value.lower()) if isinstance(value, str) else None
+
+
+class Ratio(Frozen):
+    """Any ``width:height`` that is no steeper than ``steepest`` to 1 either way, or one of ``words``."""
+
+    kind: Literal["ratio"]
+    steepest: Annotated[int, Field(ge=1)]
+    words: tuple[str, ...] = ()
+    default: str | None = None
+    required: bool = False
+
+    @property
+    def allowed(self) -> str:
+        return ", ".join([f"width:height up to {self.steepest}:1 or 1:{self.steepest}", *self.words])
+
+    def read(self, value: Any) -> str | None:
+        if not isinstance(value, str):
+            return None
+        if found := _RATIO.fullmatch(value):
+            short, long = sorted(map(int, found.groups()))
+            return value if long <= self.steepest * short else None
+        return value.lower() if value.lower() in self.words else None
 
 
 class Whole(Frozen):
@@ -39,6 +67,7 @@ class Whole(Frozen):
     low: int
     high: int
     default: int | None = None
+    required: bool = False
 
     @property
     def allowed(self) -> str:
@@ -54,8 +83,8 @@ class Text(Frozen):
 
     kind: Literal["text"] = "text"
     longest: int | None = None
+    default: str | None = None
     required: bool = False
-    default: None = None
 
     @property
     def allowed(self) -> str:
@@ -67,58 +96,97 @@ class Text(Frozen):
         return value if self.longest is None or len(value) <= self.longest else None
 
 
+Rule: TypeAlias = Annotated[OneOf | Ratio | Whole | Text, Field(discriminator="kind")]
+
+
 class Limit(Frozen):
-    """While ``when_field`` is ``when_value``, ``field`` takes only ``values``."""
+    """While field ``when`` is ``equals``, ``field`` takes only ``values``; without any it must be left out."""
 
     field: str
     values: tuple[str, ...]
-    when_field: str
-    when_value: str
+    when: str
+    equals: str
+
+
+class References(Frozen):
+    """The field of the body that holds the links to reference pictures, its other names, and how many it takes."""
+
+    field: str
+    also: tuple[str, ...] = ()
+    most: Annotated[int, Field(ge=1)]
 
 
 class Model(Frozen):
-    """One model: the fields of its request body beside ``model`` and the references."""
+    """One model: the fields of its request body beside ``model``.
 
-    fields: dict[str, OneOf | Whole | Text]
+    Without ``references`` it takes no pictures; ``mask`` is the field for the link to a mask, if it takes one.
+    """
+
+    fields: dict[str, Rule]
     limits: tuple[Limit, ...] = ()
-    only_with: dict[str, tuple[str, str]] = Field(default_factory=dict)
-    references_field: str
-    most_references: int
-    constants: dict[str, str] = Field(default_factory=dict)
+    references: References | None = None
+    mask: str | None = None
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Self:
+        for name, rule in self.fields.items():
+            if rule.default is not None and rule.read(rule.default) != rule.default:
+                raise ValueError(f"{name}: its default {rule.default!r} is not among what it allows: {rule.allowed}")
+        for limit in self.limits:
+            for name, values in ((limit.field, limit.values), (limit.when, (limit.equals,))):
+                limited = self.fields.get(name)
+                if limited is None or any(limited.read(value) != value for value in values):
+                    raise ValueError(f"limits: {name} cannot be {', '.join(values) or 'limited'}")
+        if self.mask and not self.references:
+            raise ValueError("mask: a model without references takes none")
+        return self
 
 
-_RATIOS = ("1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:9", "9:16", "2:1", "1:2", "21:9", "9:21")
-_RATIOS_4K = ("16:9", "9:16", "2:1", "1:2", "21:9", "9:21")
-_RESOLUTION = OneOf(values=("1k", "2k", "4k"), default="1k")
-_QUALITIES = ("low", "medium", "high")
-_PICTURES = Whole(low=1, high=10, default=1)
+Catalogue: TypeAlias = Mapping[str, Model]
 
-CATALOGUE: dict[str, Model] = {
-    "gpt-image-1.5-official": Model(
-        fields={
-            "prompt": Text(required=True),
-            "size": OneOf(values=(*_RATIOS, "auto"), default="1:1"),
-            "resolution": _RESOLUTION,
-            "quality": OneOf(values=_QUALITIES, default="high"),
-            "n": _PICTURES,
-            "output_format": OneOf(values=("png", "jpeg")),
-            "output_compression": Whole(low=0, high=100),
-        },
-        limits=(Limit(field="size", values=_RATIOS_4K, when_field="resolution", when_value="4k"),),
-        only_with={"output_compression": ("output_format", "jpeg")},
-        references_field="image_urls",
-        most_references=16,
-    ),
-    "gpt-image-2-vip": Model(
-        fields={
-            "prompt": Text(longest=32_000, required=True),
-            "size": OneOf(values=_RATIOS, default="1:1"),
-            "resolution": _RESOLUTION,
-            "quality": OneOf(values=_QUALITIES, default="medium"),
-            "n": _PICTURES,
-        },
-        references_field="reference_images",
-        most_references=16,  # the page names no limit; ours is the other model's
-        constants={"response_format": "url"},
-    ),
-}
+
+def read_catalogue(documents: Iterable[tuple[str, bytes]]) -> Catalogue:
+    """The models of several documents, each given by its name and its JSON ``{"models": {name: entry}}``.
+
+    A later entry replaces one of the same name. One that says ``like: name`` is that model except for the keys that it
+    gives itself; in ``fields`` it replaces single fields, or removes them by null. Raises SettingsInvalid naming
+    document and key.
+    """
+    entries: dict[str, dict[str, Any]] = {}
+    models: dict[str, Model] = {}
+    for name, text in documents:
+        for model, entry in _entries(name, text).items():
+            try:
+                entries[model] = _inherited(entry, entries)
+                models[model] = Model.model_validate(entries[model])
+            except ValidationError as error:
+                places = [(".".join(map(str, p["loc"])), p["msg"]) for p in error.errors()]
+                problems = "; ".join(f"models.{model}{place and '.' + place}: {said}" for place, said in places)
+                raise SettingsInvalid(f"{name}: {problems}.") from None
+            except LookupError as error:
+                raise SettingsInvalid(f"{name}: models.{model}.like: {error.args[0]}.") from None
+    return models
+
+
+def _entries(name: str, text: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise SettingsInvalid(f"{name}: found no JSON ({error}).") from None
+    found = document.get("models") if isinstance(document, dict) else None
+    if not isinstance(found, dict) or not all(isinstance(entry, dict) for entry in found.values()):
+        raise SettingsInvalid(f'{name}: found no models; allowed: {{"models": {{"<name>": {{...}}, ...}}}}.')
+    return found
+
+
+def _inherited(entry: dict[str, Any], known: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    own = {key: value for key, value in entry.items() if key != "like"}
+    if "like" not in entry:
+        return own
+    if entry["like"] not in known:
+        raise LookupError(f"found {entry['like']!r}; allowed: {', '.join(known)}")
+    parent = known[entry["like"]]
+    if isinstance(own.get("fields"), dict):
+        fields = {**parent["fields"], **own["fields"]}
+        own["fields"] = {name: rule for name, rule in fields.items() if rule is not None}
+    return {**parent, **own}

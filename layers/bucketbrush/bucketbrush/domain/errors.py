@@ -10,17 +10,23 @@ holds a key, a signed URL or a prompt.
     |-- EventUnreadable       an event that no way in understands
     |-- RecipeInvalid         a preset, job document or dropped file breaks a rule
     |-- ApiKeyMissing         the secret holds no usable key
+    |-- HandoverUnfinished    the uploads of a job's pictures go on in its execution
     |-- JobBusy               another invocation holds the job's lease
     |-- StepForbidden         a step that is not in the table of a job's life
     |-- AgainRefused          a job that may not run again like this
     |-- ProviderUnreachable   the request was never written
     |-- ProviderBusy          refused for now (429, 503 rate limit)
     |-- ProviderRefused       refused for good
+    |   |-- ContentRefused    the prompt or a picture breaks the provider's rules (422, content_policy_violation)
+    |   |-- AccountEmpty      no money left (402, insufficient_quota)
+    |   `-- KeyRefused        the API key is wrong or may not do this (401, 403)
     |-- SubmitUnanswered      a submit was written and its answer lost
+    |-- TaskFailed            the provider ended the task as failed
     |-- TaskUnreadable        the state of an accepted task cannot be read now
     |-- TaskUnfinished        finalize was called before the task ended
     |-- PictureUnreadable     what a result link gives is not a whole picture
     |-- ResultUnstored        pictures were made and paid, and are not all stored yet
+    |   `-- LinkDead          a result link that has to be read anew (401, 403, 404, 410)
     |-- AnnouncementFailed    nobody could be told yet
     `-- SweepIncomplete       the sweep could not look after some jobs
 """
@@ -73,6 +79,11 @@ class ApiKeyMissing(BucketbrushError):
     advice = f"Put it in with `aws secretsmanager put-secret-value`. A job rejected for it was not paid: {AGAIN}."
 
 
+class HandoverUnfinished(BucketbrushError):
+    retryable = True
+    advice = "The job's execution goes on with it by itself."
+
+
 class JobBusy(BucketbrushError):
     retryable = True
     advice = "It is tried again by itself."
@@ -106,15 +117,42 @@ class ProviderRefused(BucketbrushError):
     advice = f"Nothing was paid: correct what the provider names and {AGAIN}."
 
 
+class ContentRefused(ProviderRefused):
+    """Told from other refusals by status, code or words; it also ends tasks, as ``generation_failed``."""
+
+    advice = f"Nothing was paid: change the prompt or the picture that the provider objects to and {AGAIN}."
+
+
+class AccountEmpty(ProviderRefused):
+    advice = f"Nothing was paid: the operator tops up the account or raises the key's limit there; then {AGAIN}."
+
+
+class KeyRefused(ProviderRefused):
+    advice = (
+        "Nothing was paid: the operator puts in a key that the provider takes for this model, with "
+        f"`aws secretsmanager put-secret-value`; then {AGAIN}."
+    )
+
+
 class SubmitUnanswered(BucketbrushError):
     money = Money.UNKNOWN
     advice = "It is never sent again by itself: the task is looked up by the job's id."
 
 
+class TaskFailed(BucketbrushError):
+    advice = f"Nothing was paid: {AGAIN}."
+
+
 class TaskUnreadable(BucketbrushError):
+    """``refused_as`` is what the provider's refusal to be asked would be for a submit, None when it was no refusal."""
+
     retryable = True
     money = Money.MOVED
     advice = "The task goes on at the provider; it is read again."
+
+    def __init__(self, message: str, refused_as: type[ProviderRefused] | None = None) -> None:
+        super().__init__(message)
+        self.refused_as = refused_as
 
 
 class TaskUnfinished(BucketbrushError):
@@ -132,6 +170,10 @@ class ResultUnstored(BucketbrushError):
     retryable = True
     money = Money.MOVED
     advice = "It is tried again by itself while the provider's links live (24 hours); nothing is paid again."
+
+
+class LinkDead(ResultUnstored):
+    """The link, not the picture: a new look at the task may give another one."""
 
 
 class AnnouncementFailed(BucketbrushError):

@@ -6,7 +6,7 @@ import unicodedata
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bucketbrush.domain.errors import JobBusy, Money
 from bucketbrush.domain.life import State
@@ -57,9 +57,14 @@ class Outcome(StrEnum):
 
 
 class Verdict(Frozen):
-    """An outcome, whether a paid task exists because of the job, and the sentences that explain both to the user."""
+    """An outcome, whether a paid task exists because of the job, and the sentences that explain both to the user.
+
+    ``reason`` names the error that decided it, ours (``domain.errors``) or the workflow's (such as ``States.Timeout``);
+    None when no error did: a job that is completed, was stopped, or waited too long to be sent.
+    """
 
     outcome: Outcome
+    reason: str | None = None
     money: Money = Money.UNKNOWN
     message: str
 
@@ -79,9 +84,10 @@ class Invocation(Frozen):
 class Job(Frozen):
     """A row of the ledger. Times are whole seconds since 1970.
 
-    ``recipe``, and ``references`` with it, is fixed by the first intent to submit. ``next_check`` is when
-    the sweep looks after the job; an ended one has none. ``attempt`` counts the deliberate new attempts of the job
-    ``again_of``.
+    ``recipe``, and ``references`` and ``mask`` with it, is fixed by the first intent to submit. ``uploads`` are links
+    to copies of these at the provider, by their index, the mask last; the first was made at ``uploaded_at``.
+    ``next_check`` is when the sweep looks after the job; an ended one has none. ``attempt`` counts the deliberate new
+    attempts of the job ``again_of``.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -93,6 +99,9 @@ class Job(Frozen):
     preset: str | None = None
     recipe: dict[str, Any] | None = None
     references: tuple[ObjectVersion, ...] = ()
+    mask: ObjectVersion | None = None
+    uploads: dict[str, str] = Field(default_factory=dict)
+    uploaded_at: int | None = None
     owner: str = ""
     lease_until: int = 0
     next_check: int | None = None
@@ -111,6 +120,11 @@ class Job(Frozen):
     made_at: int | None = None
     verdict: Verdict | None = None
     ended_at: int | None = None
+
+    @property
+    def pictures(self) -> tuple[ObjectVersion, ...]:
+        """What is handed over to the provider: the references, and the mask behind them."""
+        return (*self.references, *([self.mask] if self.mask else []))
 
     @property
     def asked(self) -> int:

@@ -1,5 +1,6 @@
 """What the first and last bytes of a file say about it."""
 
+import re
 from enum import StrEnum
 
 HEAD_BYTES = 16
@@ -18,17 +19,32 @@ class PictureFormat(StrEnum):
 
 
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", PictureFormat.PNG), (b"\xff\xd8\xff", PictureFormat.JPEG))
-_END = {PictureFormat.PNG: b"IEND\xaeB`\x82", PictureFormat.JPEG: b"\xff\xd9"}
+PICTURE_END = {PictureFormat.PNG: b"IEND\xaeB`\x82", PictureFormat.JPEG: b"\xff\xd9"}
+# By a pattern of their first bytes; the first that fits.
 _OTHERS = (
-    (b"GIF8", "a GIF picture"),
-    (b"RIFF", "a RIFF file (WebP, WAV or AVI)"),
-    (b"%PDF", "a PDF document"),
-    (b"BM", "a BMP picture"),
-    (b"II*\x00", "a TIFF picture"),
-    (b"MM\x00*", "a TIFF picture"),
-    (b"PK\x03\x04", "a ZIP archive"),
-    (b"<", "markup (HTML, XML or SVG)"),
-    (b"{", "JSON"),
+    (rb"\x89PNG|\xef\xbf\xbdPNG", "a PNG picture that was damaged on its way (as text?)"),
+    (rb"\xff\xd8|(?:\xef\xbf\xbd){4}.{1,4}(?:JFIF|Exif)", "a JPEG picture that was damaged on its way (as text?)"),
+    (rb"GIF8", "a GIF picture"),
+    (rb"RIFF....WEBP", "a WebP picture"),
+    (rb"RIFF", "a RIFF file (WAV or AVI)"),
+    (rb"....ftyp(?:hei|hev|mif1|msf1)", "a HEIC picture"),
+    (rb"....ftypavi[fs]", "an AVIF picture"),
+    (rb"....(?:ftyp|moov|mdat)", "a video (MP4 or QuickTime)"),
+    (rb"\0\0\0\x0cjP  |\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (rb"\0\0\0\x0cJXL |\xff\x0a", "a JPEG XL picture"),
+    (rb"8BPS", "a Photoshop document (PSD)"),
+    (rb"\0\0\x01\0", "an icon (ICO)"),
+    (rb"BM", "a BMP picture"),
+    (rb"II[*+]\0|MM\0[*+]", "a TIFF picture or a camera's raw file"),
+    (rb"%PDF", "a PDF document"),
+    (rb"PK(?:\x03\x04|\x05\x06)", "a ZIP archive"),
+    (rb"data:|iVBORw0KGgo|/9j/", "a picture as text (base64)"),
+    (rb"(?i:<(?:!doctype )?html)", "markup: an HTML page"),
+    (rb"(?i:<(?:.*?<)?svg)", "markup: an SVG drawing"),
+    (rb"(?i:<\?php|<script)", "markup: a script"),
+    (rb"<", "markup (HTML, XML or SVG)"),
+    (rb"[{\[]", "JSON"),
+    (rb"[\t\n\r -~]{8}", "text"),
 )
 
 
@@ -38,12 +54,15 @@ def sniff(head: bytes) -> PictureFormat | None:
 
 
 def describe(head: bytes) -> str:
-    """What a file seems to be that is no picture we know, for a message."""
+    """What a file seems to be, for a message; a few hundred bytes tell more than a few."""
     if not head:
         return "an empty file"
-    return next((name for magic, name in _OTHERS if head.lstrip().startswith(magic)), "no known picture format")
+    if kind := sniff(head):
+        return f"a {kind.name} picture"
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    return next((name for pattern, name in _OTHERS if re.match(pattern, start, re.DOTALL)), "no known picture format")
 
 
 def is_whole(kind: PictureFormat, tail: bytes) -> bool:
     """Whether a file's last bytes are its format's end marker (PNG: the IEND chunk; JPEG: EOI)."""
-    return tail.endswith(_END[kind])
+    return tail.endswith(PICTURE_END[kind])

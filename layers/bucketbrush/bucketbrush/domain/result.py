@@ -35,12 +35,14 @@ class Result(Frozen):
     attempt: int = 1
     again_of: str | None = None
     outcome: Outcome
+    reason: str | None = None
     money: Money = Money.UNKNOWN
     message: str
     preset: str | None
     source: ObjectVersion | None
     recipe: dict[str, Any] | None
     references: tuple[ObjectVersion, ...]
+    mask: ObjectVersion | None = None
     task_id: str | None
     pictures: tuple[Picture, ...]
     polls: int
@@ -63,6 +65,7 @@ class Announcement(Frozen):
     id: str
     job_id: str
     outcome: Outcome
+    reason: str | None = None
     money: Money
     message: str
     preset: str | None
@@ -96,12 +99,14 @@ def make_result(
         attempt=job.attempt,
         again_of=job.again_of,
         outcome=verdict.outcome,
+        reason=verdict.reason,
         money=verdict.money,
         message=verdict.message,
         preset=job.preset,
         source=job.source,
         recipe=job.recipe,
         references=job.references,
+        mask=job.mask,
         task_id=job.task_id,
         pictures=pictures,
         polls=job.polls,
@@ -114,7 +119,7 @@ def make_result(
 
 
 def verdict_of(result: Result) -> Verdict:
-    return Verdict(outcome=result.outcome, money=result.money, message=result.message)
+    return Verdict(outcome=result.outcome, reason=result.reason, money=result.money, message=result.message)
 
 
 def announcement_of(result: Result, bucket: str, key: str) -> Announcement:
@@ -123,6 +128,7 @@ def announcement_of(result: Result, bucket: str, key: str) -> Announcement:
         id=result.job_id,
         job_id=result.job_id,
         outcome=result.outcome,
+        reason=result.reason,
         money=result.money,
         message=result.message,
         preset=result.preset,

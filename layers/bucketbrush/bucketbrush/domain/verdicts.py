@@ -3,24 +3,31 @@
 from collections.abc import Sequence
 
 from bucketbrush.domain.deadlines import LINK_SECONDS
-from bucketbrush.domain.errors import AGAIN, BucketbrushError, Money
+from bucketbrush.domain.errors import (
+    AGAIN,
+    BucketbrushError,
+    ContentRefused,
+    Money,
+    ResultUnstored,
+    SubmitUnanswered,
+    TaskFailed,
+)
 from bucketbrush.domain.jobs import Job, Outcome, Verdict
 from bucketbrush.domain.life import STOPPED, State
 
-_FREE_AGAIN = f"Nothing was paid: {AGAIN}."
 _HOURS = LINK_SECONDS // 3600
 _NOT_SENT = "Nothing was sent and nothing was paid"
 
 
 def explained(outcome: Outcome, problem: BucketbrushError) -> Verdict:
     """An outcome before there was a task that an error is the whole reason of."""
-    return Verdict(outcome=outcome, money=Money.NOT_MOVED, message=str(problem))
+    return Verdict(outcome=outcome, reason=_name(problem), money=Money.NOT_MOVED, message=str(problem))
 
 
-def failed(error: str) -> Verdict:
+def failed(problem: ContentRefused | TaskFailed) -> Verdict:
     """The task ended as failed (ToAPIs, image task status page: failed tasks are refunded)."""
-    message = f"The provider ended the task as failed: {error} It refunds failed tasks. {_FREE_AGAIN}"
-    return Verdict(outcome=Outcome.FAILED, money=Money.NOT_MOVED, message=message)
+    message = f"The provider ended the task as failed: {_refunded(problem)}"
+    return Verdict(outcome=Outcome.FAILED, reason=_name(problem), money=Money.NOT_MOVED, message=message)
 
 
 def unknown(job: Job, reason: str) -> Verdict:
@@ -29,7 +36,8 @@ def unknown(job: Job, reason: str) -> Verdict:
         f"{reason} The task may have been paid and {sent}: look for client_business_id {job.job_id} in the "
         f"provider's console, and only if it is not there {AGAIN}."
     )
-    return Verdict(outcome=Outcome.UNKNOWN, money=Money.UNKNOWN, message=message)
+    name = SubmitUnanswered.__name__
+    return Verdict(outcome=Outcome.UNKNOWN, reason=name, money=Money.UNKNOWN, message=message)
 
 
 def never_sent(waited: int, limit: int) -> Verdict:
@@ -48,33 +56,31 @@ def without_task(job: Job, fault: str | None) -> Verdict:
     )
     if job.state is State.SUBMITTING:
         verdict = unknown(job, f"{reason} Its request may have been sent, and its task is not known.")
-        return verdict.model_copy(update={"outcome": Outcome.CANCELLED}) if stopped else verdict
-    outcome, why = (
-        (Outcome.CANCELLED, "")
-        if stopped
-        else (Outcome.REJECTED, "its history or the submit function's log says why; ")
-    )
-    return Verdict(outcome=outcome, money=Money.NOT_MOVED, message=f"{reason} {_NOT_SENT}: {why}{AGAIN}.")
+        return verdict.model_copy(update={"outcome": Outcome.CANCELLED, "reason": None}) if stopped else verdict
+    if stopped:
+        return Verdict(outcome=Outcome.CANCELLED, money=Money.NOT_MOVED, message=f"{reason} {_NOT_SENT}: {AGAIN}.")
+    message = f"{reason} {_NOT_SENT}: its history or the submit function's log says why; {AGAIN}."
+    return Verdict(outcome=Outcome.REJECTED, reason=fault, money=Money.NOT_MOVED, message=message)
 
 
-def expired(job: Job, seen: str, limit: int) -> Verdict:
+def expired(job: Job, seen: BucketbrushError, limit: int) -> Verdict:
     """Not even the last look, ``limit`` seconds after the task was accepted, saw its end: ``seen`` is what it saw."""
     message = (
-        f"No end was seen {limit:,} s after the task was accepted. {seen} {_left_behind(job)} Before you run the job "
-        "again, which pays again, look there."
+        f"No end was seen {limit:,} s after the task was accepted. {seen.message} {_left_behind(job)} Before you run "
+        "the job again, which pays again, look there."
     )
-    return Verdict(outcome=Outcome.EXPIRED, money=Money.MOVED, message=message)
+    return Verdict(outcome=Outcome.EXPIRED, reason=_name(seen), money=Money.MOVED, message=message)
 
 
-def cancelled(job: Job, seen: str) -> Verdict:
+def cancelled(job: Job, seen: BucketbrushError) -> Verdict:
     """The execution was stopped while the task was under way; ``seen`` is what the last look found."""
-    message = f"Its execution was stopped. {seen} {_left_behind(job)}"
+    message = f"Its execution was stopped. {seen.message} {_left_behind(job)}"
     return Verdict(outcome=Outcome.CANCELLED, money=Money.MOVED, message=message)
 
 
-def cancelled_free(error: str) -> Verdict:
+def cancelled_free(problem: ContentRefused | TaskFailed) -> Verdict:
     """The execution was stopped, and the task had failed."""
-    message = f"Its execution was stopped; the task had failed: {error} It refunds failed tasks. {_FREE_AGAIN}"
+    message = f"Its execution was stopped; the task had failed: {_refunded(problem)}"
     return Verdict(outcome=Outcome.CANCELLED, money=Money.NOT_MOVED, message=message)
 
 
@@ -85,6 +91,7 @@ def stored(job: Job, count: int, problems: Sequence[str], *, stopped: bool = Fal
     outcome = Outcome.COMPLETED if not missing else Outcome.PARTIAL if count else Outcome.LOST
     if stopped:
         outcome, parts = Outcome.CANCELLED, ["Its execution was stopped; pictures that were made are kept.", *parts]
+    reason = ResultUnstored.__name__ if outcome in (Outcome.PARTIAL, Outcome.LOST) else None
     if outcome is not Outcome.COMPLETED:
         parts.append(f"The task {job.task_id} is paid.")
     if missing:
@@ -92,7 +99,15 @@ def stored(job: Job, count: int, problems: Sequence[str], *, stopped: bool = Fal
             f"Running it again pays again. The provider keeps pictures for {_HOURS} hours after they were made: "
             "ask for the task there, later its support."
         )
-    return Verdict(outcome=outcome, money=Money.MOVED, message=" ".join(filter(None, parts)))
+    return Verdict(outcome=outcome, reason=reason, money=Money.MOVED, message=" ".join(filter(None, parts)))
+
+
+def _name(problem: BucketbrushError) -> str:
+    return type(problem).__name__
+
+
+def _refunded(problem: ContentRefused | TaskFailed) -> str:
+    return f"{problem.message} It refunds failed tasks. {problem.advice}"
 
 
 def _left_behind(job: Job) -> str:
