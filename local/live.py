@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from bucketbrush.adapters.answers import TaskState
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain.errors import BucketbrushError
+from bucketbrush.domain.errors import BucketbrushError, TaskUnreadable
 from bucketbrush.domain.inspection import inspect
 from bucketbrush.domain.recipe import read_preset, request_body
 from bucketbrush.wiring import deployed_catalogue
@@ -99,9 +99,10 @@ class Check:
     wait: Callable[[float], None]
     name: str = field(default_factory=lambda: f"bucketbrush-live-{secrets.token_hex(6)}")
     shown: set[str] = field(default_factory=set)
+    broken: list[str] = field(default_factory=list)
 
-    def __call__(self) -> None:
-        """Raises BucketbrushError when something that we rely on does not hold."""
+    def __call__(self) -> list[str]:
+        """What of that which we rely on does not hold. Raises BucketbrushError when it cannot go on."""
         found = self.api.find(f"{self.name}-nobody")
         self._show("unknown task")
         self._holds(found is None, "an id that nobody knows is told from a failure")
@@ -110,6 +111,7 @@ class Check:
         link = self.api.upload("mountains.jpg", "image/jpeg", len(picture), iter([picture]))
         self._show("upload")
         self._make("an edit of an upload", [link], f"{self.name}-edit")
+        return self.broken
 
     def _make(self, what: str, links: list[str], business_id: str) -> None:
         self.say(f"{what}: submitting as {business_id}")
@@ -121,8 +123,9 @@ class Check:
         looked_up = self.api.find(business_id)
         self._holds(looked_up is not None, "a task is found by client_business_id right after its submit")
         task = self._wait_for(task_id)
-        self._holds(task.state is TaskState.DONE, f"the task ends as done: {task.status}")
-        self._holds(len(task.urls) == 1, f"it gives one link: {len(task.urls)}")
+        if task.state is TaskState.FAILED or not task.urls:
+            raise task.problem or BucketbrushError("the task gives no link")
+        self._holds(len(task.urls) == 1, f"a task for one picture gives one link: {len(task.urls)}")
         with self.api.download(task.urls[0]) as (chunks, announced):
             content = b"".join(chunks)
         self._holds(announced in (None, len(content)), f"the announced length is the true one: {announced}")
@@ -132,10 +135,14 @@ class Check:
 
     def _wait_for(self, task_id: str) -> Task:
         for _ in range(PATIENCE_SECONDS // LOOK_SECONDS):
-            task = self.api.read(task_id)
-            self._show(task.state.value)
-            if task.state is not TaskState.WAITING:
-                return task
+            try:
+                task = self.api.read(task_id)
+            except TaskUnreadable as problem:
+                self.say(f"    {problem.message}")
+            else:
+                self._show(task.state.value)
+                if task.state is not TaskState.WAITING:
+                    return task
             self.wait(LOOK_SECONDS)
         raise BucketbrushError(f"task {task_id} did not end within {PATIENCE_SECONDS} s")
 
@@ -145,7 +152,11 @@ class Check:
             return
         self.shown.add(kind)
         answer = self.api.answers[-1]
-        seen = shape(json.loads(answer.body))
+        try:
+            seen = shape(json.loads(answer.body))
+        except ValueError:
+            self.say(f"{kind}: HTTP {answer.status}, {len(answer.body):,} bytes that are no JSON")
+            return
         self.say(f"{kind}: HTTP {answer.status}, {json.dumps(seen)}")
         for line in differences(shape(KNOWN[kind]), seen) or ["as we know it"]:
             self.say(f"    {line}")
@@ -153,7 +164,7 @@ class Check:
     def _holds(self, is_true: bool, what: str) -> None:
         self.say(f"  {'holds' if is_true else 'DOES NOT HOLD'}: {what}")
         if not is_true:
-            raise BucketbrushError(f"it does not hold that {what}")
+            self.broken.append(what)
 
 
 def main() -> int:
@@ -162,16 +173,22 @@ def main() -> int:
     if not key:
         _say("NOT VERIFIED: set TOAPIS_API_KEY to run one picture from text and one edit against the real service.")
         return 0
-    api = Recorded(os.environ.get("TOAPIS_BASE_URL", "https://toapis.com"), key, _TIMEOUT)
+    try:
+        api = Recorded(os.environ.get("TOAPIS_BASE_URL", "https://toapis.com"), key, _TIMEOUT)
+    except ValueError as problem:
+        _say(f"NOT VERIFIED: TOAPIS_BASE_URL: {problem}.")
+        return 1
     return 0 if verify(api, _say, time.sleep) else 1
 
 
 def verify(api: Recorded, say: Callable[[str], None], wait: Callable[[float], None]) -> bool:
     """Run the check, say what it saw and whether all that we rely on holds."""
     try:
-        Check(api, say, wait)()
+        broken = Check(api, say, wait)()
     except BucketbrushError as problem:
-        say(f"NOT VERIFIED: {problem.message}")
+        broken = [problem.message]
+    if broken:
+        say(f"NOT VERIFIED: {'; '.join(broken)}")
         return False
     say(f"VERIFIED: write {datetime.now(UTC):%Y-%m-%d} into docs/provider.md.")
     return True

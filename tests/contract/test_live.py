@@ -79,7 +79,9 @@ def test_one_picture_from_text_and_one_edit_are_made_and_no_secret_is_printed(si
     [
         ("other-body-id", ["done: HTTP 200", "    as we know it", "VERIFIED: "]),
         ("no-billing", ["    billing: missing", "    usage: missing", "VERIFIED: "]),
-        ("task-failed", ["failed: HTTP 200", "DOES NOT HOLD: the task ends as done", "NOT VERIFIED: "]),
+        ("task-failed", ["failed: HTTP 200", "NOT VERIFIED: generation_failed: call upstream"]),
+        ("late-lookup", ["DOES NOT HOLD: a task is found by client_business_id", "status: the provider knows no task"]),
+        ("status-html-524", ["submit: HTTP 200", "NOT VERIFIED: status: HTTP 524"]),
         ("submit-402", ["NOT VERIFIED: submit: HTTP 402"]),
         ("submit-unreadable", ["NOT VERIFIED: submit: HTTP 200"]),
     ],
@@ -90,6 +92,11 @@ def test_what_differs_is_said(simulator: Simulator, fault: str, words: list[str]
     is_verified, said = run(simulator)
     assert [word for word in words if word not in said] == []
     assert is_verified is not said.splitlines()[-1].startswith("NOT")
+
+
+def test_an_address_that_is_none_is_told_and_not_printed() -> None:
+    code, said = live(TOAPIS_API_KEY=KEY, TOAPIS_BASE_URL="http://user:pass@toapis.com")
+    assert (code, said.startswith("NOT VERIFIED: TOAPIS_BASE_URL: found"), "pass" in said) == (1, True, False)
 
 
 def test_a_wrong_key_is_told_and_not_printed(simulator: Simulator) -> None:

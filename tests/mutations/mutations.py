@@ -164,6 +164,34 @@ MUTATIONS = (
         "plain = plain.strip()",
     ),
     Mutation(
+        "fetch results from any host",
+        f"{_PACKAGE}/adapters/toapis.py",
+        "if not (is_below(host, self._result_hosts) or",
+        "if not (is_below(host, [*self._result_hosts, host]) or",
+    ),
+    Mutation(
+        "pay for what was not looked into",
+        f"{_PACKAGE}/prepare.py",
+        "                problems.append(problem.message)\n",
+        "                problems = []\n",
+    ),
+    Mutation(
+        "look into pictures anew after the first intent",
+        f"{_PACKAGE}/submit.py",
+        "{} if job.recipe else self.prepare(job, order.document)",
+        "self.prepare(job, order.document)",
+    ),
+    Mutation(
+        "call a failed second sending unpaid",
+        f"{_PACKAGE}/submit.py",
+        "            except (RecipeInvalid, ApiKeyMissing, ProviderRefused) as problem:\n"
+        '                reason = f"{reason} It could not be sent again: {problem.message}"\n',
+        "            except (RecipeInvalid, ApiKeyMissing) as problem:\n"
+        '                reason = f"{reason} It could not be sent again: {problem.message}"\n'
+        "            except ProviderRefused as problem:\n"
+        "                return self._refused(job, problem)\n",
+    ),
+    Mutation(
         "forget the sweep's alarm",
         "template.yaml",
         "      TreatMissingData: breaching\n",
