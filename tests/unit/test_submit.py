@@ -285,7 +285,7 @@ def rejection(world: World, job: Job) -> str:
         ("inbox/art/cat.png", PNG, {}, ["preset art", f"no object s3://{INBOX}/presets/art.json", '"model"']),
         ("inbox/cat.png", PNG, {"n": 11}, ["presets/default.json: n: found 11", "1 to 10"]),
         ("inbox/cat.png", PNG, {"model": "gpt-5"}, ['model: found "gpt-5"', "gpt-image-2-vip"]),
-        ("inbox/cat.png", PNG, {"references": []}, ['does not have: "references"']),
+        ("inbox/cat.png", PNG, {"references": []}, ['other fields: found "references"']),
     ],
 )
 def test_a_wrong_drop_is_rejected_with_what_is_allowed(

@@ -5,11 +5,12 @@ is allowed.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeAlias
 
-from bucketbrush.domain.catalogue import Catalogue, Model, References, Text
+from bucketbrush.domain.catalogue import Catalogue, Model, Text
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.layout import REFERENCE_PREFIXES, picture_key
 
@@ -17,7 +18,7 @@ MAX_DOCUMENT_BYTES = 262_144  # what a Step Functions input may hold ("Service q
 _LONGEST_QUOTE = 40
 _MOST_NAMES = 20  # a message must fit the ledger row and SNS, whatever stands in the document
 _REFERENCES, _MASK = "references", "mask"
-_NO_REFERENCES = References(field=_REFERENCES, most=1)
+_OTHERS = "other fields"
 
 Recipe: TypeAlias = dict[str, Any]
 """``model`` and every field of its request body, complete with defaults. It holds the prompt: never log it."""
@@ -66,38 +67,20 @@ def check_document(document: Any, name: str) -> dict[str, Any]:
 
 def read_preset(document: dict[str, Any], name: str, catalogue: Catalogue) -> Recipe:
     """A complete recipe for pictures that come from elsewhere. Raises RecipeInvalid listing every broken field."""
-    model = _model(document, name, catalogue)
-    recipe = _recipe(document, model)
-    problems = _recipe_problems(document, recipe, model, also=())
-    if model.references is None:
-        problems.append(f"model: found {_found(recipe['model'])}; allowed: one that takes references")
-    _demand_none(name, problems)
-    return recipe
+    model = _demand_sound(document, name, catalogue, _preset_problems)
+    return _recipe(document, model)
 
 
 def read_job(document: dict[str, Any], place: Place, catalogue: Catalogue) -> Asked:
-    """What a job document asks for. Raises RecipeInvalid listing every field that breaks a rule of its model.
+    """What a job document asks for. Raises RecipeInvalid listing every broken field.
 
     The fields ``references`` and ``mask`` may also have the names that the API's pages give them.
     """
-    model = _model(document, place.name, catalogue)
-    recipe = _recipe(document, model)
-    takes = model.references or _NO_REFERENCES
-    listed = [name for name in (_REFERENCES, takes.field, *takes.also) if document.get(name) is not None]
-    masks = [name for name in (_MASK, model.mask) if name and document.get(name) is not None]
-    references = document[listed[0]] if listed else []
-    mask = document[masks[0]] if masks else None
-    also = (_REFERENCES, takes.field, *takes.also, _MASK, *([model.mask] if model.mask else []))
-    problems = [
-        *_recipe_problems(document, recipe, model, also),
-        *_twice(listed),
-        *_reference_problems(listed[0] if listed else _REFERENCES, references, model, place),
-        *_twice(masks),
-        *_mask_problems(masks[0] if masks else _MASK, mask, references, model, place),
-    ]
-    _demand_none(place.name, problems)
+    model = _demand_sound(document, place.name, catalogue, partial(_job_problems, place))
+    references = _given(document, _reference_names(model)) or []
+    mask = _given(document, _mask_names(model))
     keys = tuple(str(picture_key(given, place.bucket, place.folder)) for given in references)
-    return Asked(recipe, keys, None if mask is None else picture_key(mask, place.bucket, place.folder))
+    return Asked(_recipe(document, model), keys, mask and picture_key(mask, place.bucket, place.folder))
 
 
 def request_body(
@@ -115,21 +98,71 @@ def find_model(name: Any, catalogue: Catalogue) -> Model:
     """The model of this name. Raises RecipeInvalid."""
     model = catalogue.get(name) if isinstance(name, str) else None
     if model is None:
-        raise RecipeInvalid(f"model: found {_found(name)}; allowed: {', '.join(catalogue)}.")
+        found = "no such field" if name is None else _found(name)
+        raise RecipeInvalid(f"model: found {found}; allowed: {', '.join(catalogue)}.")
     return model
 
 
-def _model(document: dict[str, Any], name: str, catalogue: Catalogue) -> Model:
-    if "model" not in document:
-        raise RecipeInvalid(f"{name}: model: found no such field; allowed: {', '.join(catalogue)}.")
+def _demand_sound(
+    document: dict[str, Any], name: str, catalogue: Catalogue, problems_of: Callable[[dict[str, Any], Model], list[str]]
+) -> Model:
+    """The document's model, if nothing in it breaks a rule. Raises RecipeInvalid.
+
+    Without a known model it names beside the model what breaks the rules of all of them.
+    """
     try:
-        return find_model(document["model"], catalogue)
+        model = find_model(document.get("model"), catalogue)
+        problems = problems_of(document, model)
     except RecipeInvalid as problem:
-        raise RecipeInvalid(f"{name}: {problem.message}") from None
+        found = [problems_of(document, model) for model in catalogue.values()]
+        broken = [{_field_of(problem) for problem in problems} for problems in found]
+        shared = set.intersection(*broken) - {_OTHERS}
+        problems = [problem.message.rstrip("."), *(each for each in found[0] if _field_of(each) in shared)]
+    if problems:
+        raise RecipeInvalid(f"{name}: {'; '.join(problems)}.")
+    return model
+
+
+def _field_of(problem: str) -> str:
+    return problem.partition(":")[0]
+
+
+def _preset_problems(document: dict[str, Any], model: Model) -> list[str]:
+    takes_none = f"model: found {_found(document.get('model'))}; allowed: one that takes references"
+    return [*_recipe_problems(document, model, also=()), *([] if model.references else [takes_none])]
+
+
+def _job_problems(place: Place, document: dict[str, Any], model: Model) -> list[str]:
+    listed, masks = _reference_names(model), _mask_names(model)
+    references, mask = _given(document, listed), _given(document, masks)
+    return [
+        *_recipe_problems(document, model, also=(*listed, *masks)),
+        *_twice(document, listed),
+        *([] if references is None else _reference_problems(_used(document, listed), references, model, place)),
+        *_twice(document, masks),
+        *([] if mask is None else _mask_problems(_used(document, masks), mask, references, model, place)),
+    ]
+
+
+def _reference_names(model: Model) -> tuple[str, ...]:
+    return (_REFERENCES, model.references.field, *model.references.also) if model.references else (_REFERENCES,)
+
+
+def _mask_names(model: Model) -> tuple[str, ...]:
+    return (_MASK, model.mask) if model.mask else (_MASK,)
+
+
+def _used(document: dict[str, Any], names: Sequence[str]) -> str:
+    """Which of a field's names the document has; the first one without any."""
+    return next((name for name in names if document.get(name) is not None), names[0])
+
+
+def _given(document: dict[str, Any], names: Sequence[str]) -> Any:
+    return document.get(_used(document, names))
 
 
 def _recipe(document: dict[str, Any], model: Model) -> Recipe:
-    recipe: Recipe = {"model": document["model"]}
+    recipe: Recipe = {"model": document.get("model")}
     for field, rule in model.fields.items():
         value = document.get(field)
         read = rule.default if value is None else rule.read(value)
@@ -138,13 +171,8 @@ def _recipe(document: dict[str, Any], model: Model) -> Recipe:
     return recipe
 
 
-def _demand_none(name: str, problems: Sequence[str]) -> None:
-    if problems:
-        raise RecipeInvalid(f"{name}: {'; '.join(problems)}.")
-
-
-def _recipe_problems(document: dict[str, Any], recipe: Recipe, model: Model, also: Sequence[str]) -> list[str]:
-    return [*_field_problems(document, model, also), *_limit_problems(recipe, model)]
+def _recipe_problems(document: dict[str, Any], model: Model, also: Sequence[str]) -> list[str]:
+    return [*_field_problems(document, model, also), *_limit_problems(_recipe(document, model), model)]
 
 
 def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str]) -> Iterator[str]:
@@ -159,7 +187,7 @@ def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str])
     if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in known]:
         more = f" and {len(unknown) - _MOST_NAMES:,} more" if len(unknown) > _MOST_NAMES else ""
         names = ", ".join(unknown[:_MOST_NAMES]) + more
-        yield f"found fields that {document['model']} does not have: {names}; allowed: {', '.join(known)}"
+        yield f"{_OTHERS}: found {names}; allowed: {', '.join(known)}"
 
 
 def _limit_problems(recipe: Recipe, model: Model) -> Iterator[str]:
@@ -170,9 +198,10 @@ def _limit_problems(recipe: Recipe, model: Model) -> Iterator[str]:
             yield f"{limit.field}: found {_found(value)} with {limit.when} {limit.equals}; allowed with it: {allowed}"
 
 
-def _twice(names: Sequence[str]) -> Iterator[str]:
-    if len(names) > 1:
-        yield f"{names[0]}: found also as {' and '.join(names[1:])}; allowed: one of these names"
+def _twice(document: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
+    found = [name for name in names if document.get(name) is not None]
+    if len(found) > 1:
+        yield f"{found[0]}: found also as {' and '.join(found[1:])}; allowed: one of these names"
 
 
 def _reference_problems(field: str, given: Any, model: Model, place: Place) -> Iterator[str]:
@@ -188,8 +217,6 @@ def _reference_problems(field: str, given: Any, model: Model, place: Place) -> I
 
 
 def _mask_problems(field: str, mask: Any, references: Any, model: Model, place: Place) -> Iterator[str]:
-    if mask is None:
-        return
     if model.mask is None:
         yield f"{field}: found {_found(mask)}; allowed: none with this model"
         return
