@@ -17,7 +17,6 @@ from bucketbrush.domain.errors import (
     KeyRefused,
     LinkDead,
     Money,
-    PictureUnreadable,
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
@@ -247,7 +246,7 @@ def test_an_echo_of_what_we_sent_is_removed(script: Scripted, api: ToApis, statu
 
 
 def test_a_failed_task_does_not_echo_the_prompt(script: Scripted, api: ToApis) -> None:
-    script.answer = Answer(body={"status": "failed", "error": ECHO})
+    script.answer = Answer(body={"id": "tsk_1", "status": "failed", "error": ECHO})
     problem = api.read("tsk_1", prompt=PROMPT).problem
     assert problem is not None
     said = problem.message
@@ -289,7 +288,7 @@ DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": BEG
     ],
 )
 def test_a_status_is_read_tolerantly(script: Scripted, api: ToApis, body: dict[str, Any], seen: dict[str, Any]) -> None:
-    script.answer = Answer(body=body)
+    script.answer = Answer(body=body if "data" in body else {"id": "tsk_1", **body})
     task = api.read("tsk_1")
     if "urls" in seen:
         seen = {**seen, "urls": tuple(f"https://f/{number}" for number in seen["urls"])}
@@ -300,7 +299,6 @@ def test_a_status_is_read_tolerantly(script: Scripted, api: ToApis, body: dict[s
     "answer",
     [
         Answer(404, error(404, "no such task", "not_found_error")),
-        Answer(404, HTML),
         Answer(400, {"message": "task_not_exist"}),
         Answer(400, {"error": {"code": 400, "message": "task_not_exist"}}),
         Answer(200, {"success": False, "message": "task_not_exist"}),
@@ -327,6 +325,8 @@ def test_an_unknown_task_is_not_found_and_not_readable(script: Scripted, api: To
         Answer(200, {"status": 7}),
         Answer(200, [DONE]),
         Answer(302, headers={"Location": "/elsewhere"}),
+        Answer(404, HTML),
+        Answer(403, {"message": "task_not_exist"}),
         Answer(302, headers={"Location": "https://xn--/"}),
         Answer(500, {"message": "task_not_exist"}),
         Answer(200, {"success": False, "status": "failed"}),
@@ -417,7 +417,7 @@ def test_a_dead_link_is_told_from_other_trouble(script: Scripted, api: ToApis, s
     ],
 )
 def test_a_link_that_must_not_or_cannot_be_followed(base: str, url: str) -> None:
-    with pytest.raises(PictureUnreadable, match="allowed: https"):
+    with pytest.raises(LinkDead, match="allowed: https"):
         fetch(ToApis(base, KEY, timeout=5), url)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain.errors import LinkDead, PictureUnreadable, ResultUnstored
+from bucketbrush.domain.errors import LinkDead, ResultUnstored
 from tests.contract.scripted import Answer, Scripted, serving
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def fetch(api: ToApis, url: str) -> bytes:
     ],
 )
 def test_a_link_that_can_give_no_picture(url: str) -> None:
-    with pytest.raises(PictureUnreadable, match=r"\Aresult link: found .*; allowed: https") as caught:
+    with pytest.raises(LinkDead, match=r"\Aresult link: found .*; allowed: ") as caught:
         fetch(remote(), url)
     assert "secret" not in str(caught.value)
 
@@ -158,8 +158,8 @@ def test_three_redirects_are_followed_and_no_fourth(script: Scripted, api: ToApi
         ),
         ("//evil.example/1.png", "redirected result link: found scheme 'http'"),
         ("http://evil.example/1.png", "redirected result link: found scheme 'http'"),
-        ("file:///etc/passwd", "redirected result link: found user info, no host"),
-        ("https://user@files.toapis.com/1.png", "redirected result link: found user info"),
+        ("file:///etc/passwd", "redirected result link: found scheme 'file'"),
+        ("https://user@files.toapis.com/1.png", "redirected result link: found a user or password"),
         ("https://xn--/1.png", "the download broke off"),
         ("", "more than 3 redirects"),
     ],
@@ -169,7 +169,7 @@ def test_a_redirect_off_the_list_is_not_followed(script: Scripted, api: ToApis, 
     script.answer = Answer(302, headers={"Location": location})
     with pytest.raises(ResultUnstored) as caught:
         fetch(api, f"{script.url}/1.png")
-    assert type(caught.value) is ResultUnstored
+    assert isinstance(caught.value, ResultUnstored)
     assert words in caught.value.message
     assert {asked.path for asked in script.asked} == {"/1.png"}
 

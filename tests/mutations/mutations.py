@@ -109,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "resend without end",
         f"{_PACKAGE}/submit.py",
-        "is UnknownPolicy.RESEND and not job.resends:",
-        "is UnknownPolicy.RESEND:",
+        "if may_resend and not job.resends:",
+        "if may_resend:",
     ),
     Mutation(
         "run a paid job again unasked",

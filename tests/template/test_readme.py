@@ -8,11 +8,10 @@ from bucketbrush.domain import errors
 from bucketbrush.domain.errors import Money
 from bucketbrush.domain.jobs import Outcome
 from bucketbrush.domain.life import STEPS, State
-from bucketbrush.wiring import deployed_catalogue
+from tests.samples import OURS
 from tests.template.emitted import event_kinds, metrics
 from tests.template.stack import ROOT, load
 
-CATALOGUE = deployed_catalogue()
 README = (ROOT / "README.md").read_text()
 
 
@@ -32,8 +31,8 @@ def test_every_parameter_stands_with_its_default() -> None:
 def test_every_field_of_every_model_stands_with_its_default() -> None:
     rows = _rows("Drop a file")
     pictures = {"references", "mask"}
-    assert rows.keys() == {"model"} | pictures | {field for model in CATALOGUE.values() for field in model.fields}
-    for column, model in enumerate(CATALOGUE.values()):
+    assert rows.keys() == {"model"} | pictures | {field for model in OURS.values() for field in model.fields}
+    for column, model in enumerate(OURS.values()):
         for field, rule in model.fields.items():
             if rule.default is not None:
                 assert re.search(rf"{rule.default}\b.*\(default\)|default {rule.default}\b", rows[field][column])

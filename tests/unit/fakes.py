@@ -29,8 +29,7 @@ from bucketbrush.settings import (
 from bucketbrush.status import Status
 from bucketbrush.submit import Submit
 from bucketbrush.sweep import Sweep
-from bucketbrush.wiring import deployed_catalogue
-from tests.samples import picture
+from tests.samples import OURS, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 
 INBOX = "inbox-bucket"
 PNG, JPEG = picture(), picture("JPEG")
-CATALOGUE = deployed_catalogue()
 PROMPT = "paint a starry sky behind the cat"
 API_KEY = "sk-test-0123456789abcdef"
 LINK = "https://inbox-bucket.s3.amazonaws.com/{key}?X-Amz-Signature=0f0f0f0f"
@@ -394,7 +392,7 @@ class World:
         ledger: Any = self.ledger.of(Actor.SUBMIT)
         settings = self.submit_settings
         handover = HandOver(settings.reference_handover, presigner, inbox, 35, lambda: self.time)
-        prepare = Prepare(inbox, INBOX, CATALOGUE, handover.most_bytes)
+        prepare = Prepare(inbox, INBOX, OURS, handover.most_bytes)
         return Submit(settings, ledger, prepare, handover, self.connect, lambda: self.time)
 
     @property

@@ -140,6 +140,9 @@ CONTENT, MONEY, NO_KEY, REFUSED, BUSY, UNCLEAR = (
     ("status", "body", "kind"),
     [
         (400, told("invalid_request", kind="invalid_request_error"), REFUSED),
+        (400, told(500, "upstream timeout"), SubmitUnanswered),
+        (400, told(409, "duplicate client_business_id"), SubmitUnanswered),
+        (400, told("504"), SubmitUnanswered),
         (400, told("invalid_reference_images"), REFUSED),
         (400, told("webhook_not_configured"), REFUSED),
         (404, told(404, kind="not_found_error"), REFUSED),
@@ -258,6 +261,35 @@ def test_a_busy_provider_names_its_time(header: str, seconds: int | None) -> Non
     assert caught.value.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": "server_busy", "message": "no"}, "id": "req_1"},
+        {"code": "quota_not_enough", "id": "req_1"},
+        {"error": "busy", "task_id": "req_1"},
+    ],
+)
+def test_an_error_beside_an_id_is_no_task(body: Any) -> None:
+    with pytest.raises(SubmitUnanswered):
+        read_submit(answer(body), (KEY, PROMPT))
+
+
+@pytest.mark.parametrize(
+    ("billing", "is_settled"),
+    [
+        ({"status": "settled", "credits": "3", "cost_usd": "0.015"}, True),
+        ({"status": "settled", "cost_usd": 0.5}, True),
+        ({"status": "settled", "credits": "0", "cost_usd": "0.000"}, False),
+        ({"status": "refunded", "credits": "3"}, False),
+        ({"status": "pending"}, False),
+        ("settled", False),
+        (None, False),
+    ],
+)
+def test_billing_says_whether_money_was_kept(billing: Any, is_settled: bool) -> None:
+    assert task({"id": "tsk_1", "status": "failed", "billing": billing}).is_settled is is_settled
+
+
 # ---- Status ----------------------------------------------------------------------------------------------------------
 
 
@@ -280,10 +312,6 @@ def test_a_status_is_waiting_done_or_failed(word: str, state: TaskState) -> None
 @pytest.mark.parametrize(
     ("body", "state"),
     [
-        ({"status": "completed"}, TaskState.DONE),
-        ({"status": "failed"}, TaskState.FAILED),
-        ({"status": "error", "message": "try later"}, TaskState.WAITING),
-        ({"status": "success", "data": None}, TaskState.WAITING),
         ({"status": "success", "data": {"id": "tsk_1", "status": "queued"}}, TaskState.WAITING),
         ({"status": "error", "data": {"id": "tsk_1", "status": "completed"}}, TaskState.DONE),
         ({"status": "success", "url": "https://f/1"}, TaskState.DONE),
@@ -294,8 +322,23 @@ def test_a_status_is_waiting_done_or_failed(word: str, state: TaskState) -> None
     ],
 )
 def test_the_envelope_is_not_taken_for_the_task(body: dict[str, Any], state: TaskState) -> None:
-    """An API's answer may have a status of its own: calling a paid task failed for it would have it paid twice."""
     assert task(body).state is state
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"status": "failed", "message": "database busy"},
+        {"status": "error", "message": "try later"},
+        {"status": "completed"},
+        {"status": "success", "data": None},
+        {"status": "pending"},
+    ],
+)
+def test_a_status_without_a_task_is_the_envelopes(body: dict[str, Any]) -> None:
+    """Calling a paid task failed for it would have it paid twice, and a look-up would find a task that nobody saw."""
+    with pytest.raises(TaskUnreadable):
+        read_task("cat-1", answer(body), (KEY, PROMPT))
 
 
 @pytest.mark.parametrize(
@@ -305,12 +348,17 @@ def test_the_envelope_is_not_taken_for_the_task(body: dict[str, Any], state: Tas
         ({"result": {"data": []}, "url": "u1", "data": ["u9"]}, ["u1"]),
         ({"result": {"url": "u1"}, "url": "u9"}, ["u1"]),
         ({"result": {"data": {"url": "u1"}}}, ["u1"]),
-        ({"result": ["u9"], "data": ["u1", {"url": "u2"}, "u1"]}, ["u1", "u2"]),
+        ({"data": ["u1", {"url": "u2"}, "u1"]}, ["u1", "u2"]),
+        ({"result": ["u1", {"url": "u2"}], "data": ["u9"]}, ["u1", "u2"]),
+        ({"result": "https://f/1", "url": "u9"}, ["https://f/1"]),
+        ({"result": "ready", "url": "u1"}, ["u1"]),
+        ({"data": {"result": {"data": [{"url": "u1"}]}}}, ["u1"]),
+        ({"data": {"data": [{"url": ["u1"]}]}}, ["u1"]),
         ({"data": {"url": "u1"}}, ["u1"]),
         ({"data": "u1"}, []),
-        ({"url": ["u1"]}, []),
+        ({"url": ["u1"]}, ["u1"]),
         ({"data": [{"url": "u1", "revised_prompt": "x"}, {"b64_json": "x"}, None, 7, ""]}, ["u1"]),
-        ({"url": " https://f/%2F?a=+b&c=%20\u732b "}, [" https://f/%2F?a=+b&c=%20\u732b "]),
+        ({"url": " https://f/%2F?a=+b&c=%20\u732b "}, ["https://f/%2F?a=+b&c=%20\u732b"]),
     ],
 )
 def test_links_are_found_in_order_and_kept_as_they_came(body: dict[str, Any], urls: list[str]) -> None:
@@ -344,7 +392,7 @@ def test_links_are_bounded_in_number_and_length_without_moving() -> None:
     ],
 )
 def test_odd_numbers_do_no_harm(value: Any, progress: int | None, moment: int | None) -> None:
-    found = task({"status": "queued", "progress": value, "created_at": value, "completed_at": value})
+    found = task({"id": "tsk_1", "status": "queued", "progress": value, "created_at": value, "completed_at": value})
     assert (found.progress, found.created_at, found.completed_at) == (progress, moment, moment)
 
 
@@ -388,7 +436,9 @@ def test_a_refusal_of_the_content_is_told_from_a_failure(error: dict[str, Any], 
 
 
 def test_a_failure_is_told_in_the_providers_words_without_ours() -> None:
-    problem = task({"status": "failed", **told("generation_failed", f"{PROMPT} with {KEY} at https://f/1")}).problem
+    problem = task(
+        {"id": "tsk_1", "status": "failed", **told("generation_failed", f"{PROMPT} with {KEY} at https://f/1")}
+    ).problem
     assert problem is not None
     assert problem.message == "generation_failed: [removed] with [removed] at [link removed]."
 
@@ -407,7 +457,7 @@ def test_a_failure_is_told_in_the_providers_words_without_ours() -> None:
         (200, {"success": False, "message": "no"}, None),
         (200, {"id": "tsk_1", "status": 7}, None),
         (200, {"id": "tsk_1", "status": None, "data": [{"status": "completed"}]}, None),
-        (302, b"", ProviderRefused),
+        (302, b"", None),
     ],
 )
 def test_an_unreadable_status_knows_whether_the_look_was_refused(status: int, body: Any, refused_as: Any) -> None:

@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.recipe import Place, read_job, request_body
-from bucketbrush.wiring import deployed_catalogue
 from local.simulator.answers import RefusedError
 from local.simulator.rules import check
+from tests.samples import OURS
 
-CATALOGUE = deployed_catalogue()
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 KEYS = [f"inbox/{number}.png" for number in range(17)]
 BUSINESS_ID = "cat-5751f74eab2825519149"
@@ -26,7 +25,7 @@ def maybe(*values: Any) -> st.SearchStrategy[Any]:
 
 # What a user may well write, right or nearly right; null is left out.
 DOCUMENTS = st.fixed_dictionaries(
-    {"model": maybe(*CATALOGUE), "prompt": maybe("a boat", "", "x" * 32_000, "x" * 32_001)},
+    {"model": maybe(*OURS), "prompt": maybe("a boat", "", "x" * 32_000, "x" * 32_001)},
     optional={
         "size": maybe(*RATIOS, "auto", "7:5", "1024x1024"),
         "resolution": maybe("1k", "2k", "4k", "8k"),
@@ -43,7 +42,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 def problem(document: dict[str, Any]) -> str:
     try:
-        read_job(document, Place("input", "bucket"), CATALOGUE)
+        read_job(document, Place("input", "bucket"), OURS)
     except RecipeInvalid as refusal:
         return refusal.message
     return ""
@@ -61,12 +60,12 @@ def is_refused_there(body: dict[str, Any]) -> bool:
 @given(document=DOCUMENTS)
 def test_what_we_send_is_taken(document: dict[str, Any]) -> None:
     try:
-        asked = read_job(document, Place("input", "bucket"), CATALOGUE)
+        asked = read_job(document, Place("input", "bucket"), OURS)
     except RecipeInvalid:
         return
     links = [f"https://example.com/{key}" for key in asked.references]
     mask = "https://example.com/mask.png" if asked.mask else None
-    order = check(request_body(asked.recipe, CATALOGUE[asked.recipe["model"]], links, mask, BUSINESS_ID))
+    order = check(request_body(asked.recipe, OURS[asked.recipe["model"]], links, mask, BUSINESS_ID))
     assert (list(order.references), order.mask, order.business_id) == (links, mask, BUSINESS_ID)
     for field in ("prompt", "size", "resolution", "quality", "n"):
         assert getattr(order, field) == asked.recipe[field]

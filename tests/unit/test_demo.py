@@ -16,9 +16,9 @@ from rich.console import Console
 from bucketbrush.domain import layout
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import Place, read_job, read_preset
-from bucketbrush.wiring import deployed_catalogue
 from local import demo, progress, samples, serve, terminal
 from local.engine.sam import DeployError
+from tests.samples import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,8 +86,8 @@ def test_a_sample_is_a_picture_and_always_the_same(
 
 def test_the_samples_use_each_model_once_and_one_preset_makes_two_pictures() -> None:
     plan = demo.make_plan([], None, None)
-    assert {preset["model"] for preset in plan.presets.values()} == set(deployed_catalogue())
-    recipes = [read_preset(dict(preset), "preset", deployed_catalogue()) for preset in plan.presets.values()]
+    assert {preset["model"] for preset in plan.presets.values()} == set(OURS)
+    recipes = [read_preset(dict(preset), "preset", OURS) for preset in plan.presets.values()]
     assert sorted(recipe["n"] for recipe in recipes) == [1, 2]
     assert len(plan.drops) == 3
     assert {layout.preset_name(key) for key in plan.drops} == set(plan.presets)
@@ -307,6 +307,6 @@ def test_the_printed_lines_name_the_stack_and_hold_valid_json() -> None:
     assert "aws s3 cp build/local/sample.jpg s3://in/inbox/" in lines
     started = next(line for line in lines if "start-execution" in line)
     document = json.loads(started.partition("--input ")[2].strip("'"))
-    assert read_job(document, Place("input", "bucket"), deployed_catalogue()).recipe["n"] == 1
+    assert read_job(document, Place("input", "bucket"), OURS).recipe["n"] == 1
     found = next(line for line in lines if "get-item" in line)
     assert json.loads(found.partition("--key ")[2].strip("'")) == {"job_id": {"S": "my-job-1"}}

@@ -23,7 +23,7 @@ from bucketbrush.events import (
     SubmitCall,
 )
 from bucketbrush.intake import Again, Drop
-from bucketbrush.wiring import deployed_catalogue
+from tests.samples import OURS
 from tests.unit.test_architecture import ROOT
 
 EVENTS = ROOT / "events"
@@ -89,7 +89,7 @@ def test_the_samples_are_events_as_they_come() -> None:
     assert "Records" not in sample("sweep-schedule.json")
     document = sample("job-document.json")
     assert events.parse_order(sample("submit-call.json")).document == document
-    asked = read_job(document, Place("sample", source.bucket), deployed_catalogue())
+    asked = read_job(document, Place("sample", source.bucket), OURS)
     assert (asked.recipe["size"], list(asked.references)) == ("3:2", document["references"])
 
 

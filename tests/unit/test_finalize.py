@@ -402,7 +402,6 @@ DEAD = LinkDead("result link: HTTP 410; allowed: 200.")
     ("fresh", "downloads"),
     [
         (["https://new/1", "https://new/2"], ["https://files/1", "https://new/1", "https://new/2"]),
-        (["https://new/1"], ["https://files/1", "https://new/1", "https://files/2"]),
         (
             ["https://new/1", "https://new/2", "https://new/3"],
             ["https://files/1", "https://new/1", "https://new/2"],
@@ -496,12 +495,27 @@ def test_a_picture_that_is_stored_stands_in_the_result_whatever_is_seen_later(
     assert (told.outcome, told.money, [picture.key for picture in told.pictures]) == (outcome, Money.MOVED, [SECOND])
 
 
-def test_fewer_links_than_before_take_no_picture_away(world: World) -> None:
+def test_fewer_links_than_before_number_no_picture_anew(world: World) -> None:
+    """Whose link is missing? Stored under its place in the list, a picture could be there twice and another not."""
     left_unstored(world, BROKEN, PNG)
     world.api.pictures["https://files/1"] = PNG
-    world.api.task = task(TaskState.DONE, "https://files/1")
+    world.api.task = task(TaskState.DONE, "https://files/2")
+    with pytest.raises(ResultUnstored, match="lists 1 links now, and 2 before"):
+        finalize(world)
+    assert row(world).state is State.UNSTORED
+    world.api.task = task(TaskState.DONE, "https://files/1", "https://files/2")
     told = finalize(world)
     assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
+
+
+def test_new_links_that_are_fewer_are_not_taken(world: World) -> None:
+    waiting(world, DEAD, PNG)
+    world.api.pictures |= {"https://new/2": PNG}
+    world.api.task = [world.api.task, task(TaskState.DONE, "https://new/2")]
+    with pytest.raises(ResultUnstored, match=r"\APicture 1: result link: HTTP 410"):
+        finalize(world)
+    assert world.results.writes == [SECOND]
+    assert "https://new/2" not in world.api.downloads
 
 
 @pytest.mark.parametrize("seen", [UNREADABLE, RUNNING, task(TaskState.FAILED)])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bucketbrush.domain.deadlines import LINK_SECONDS
 from bucketbrush.domain.errors import (
     ApiKeyMissing,
     HandoverUnfinished,
@@ -22,7 +24,7 @@ from bucketbrush.domain.life import State
 from bucketbrush.handover import REUSE_SECONDS
 from bucketbrush.settings import ReferenceHandover, UnknownPolicy
 from bucketbrush.submit import Order
-from tests.samples import mask_picture
+from tests.samples import OURS, mask_picture
 from tests.unit.fakes import LINK, PNG, PROMPT, SUBMIT_SETTINGS
 
 if TYPE_CHECKING:
@@ -126,11 +128,62 @@ def test_uploads_that_do_not_fit_go_on_in_the_execution(world: World) -> None:
     assert [(state, done) for state, _, done in states[1:]] == [
         (State.ACCEPTED, 2),
         (State.ACCEPTED, 4),
-        (State.WAITING, 4),
+        (State.WAITING, 0),  # nobody needs the links any more
     ]
     assert [name for name, _, _ in world.api.uploaded] == ["b.png", "a.png", "c.png", "m.png"]
     assert sent(world) == [f"https://files.toapis.com/uploads/{number}.png" for number in (1, 2, 3, 4)]
     assert len(world.api.bodies) == 1
+
+
+def test_a_job_that_waited_for_hours_still_gets_its_uploads_done(world: World) -> None:
+    """Holds that grow with a job's age would outlive its uploads."""
+    strategy(world, ReferenceHandover.UPLOAD)
+    for key in KEYS:
+        world.inbox.put(key, _padded(10_000_000))
+    world.api.upload_seconds = 8
+    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    while submit(world, seconds=25).hold_reason == "HandoverUnfinished":
+        world.time += 1
+    world.time += 11 * 3600
+    for _ in range(8):
+        job = submit(world, seconds=25)
+        if job.state is State.WAITING:
+            break
+        world.time += job.hold_seconds or 0
+    assert job.state is State.WAITING
+    assert len(world.api.bodies) == 2
+
+
+def test_a_hand_over_that_never_fits_is_tried_more_and_more_rarely(world: World) -> None:
+    """Each try is some events of an execution, which may have 25,000."""
+    strategy(world, ReferenceHandover.UPLOAD)
+    world.inbox.put(KEYS[0], _padded(10_000_000))
+    holds = []
+    for _ in range(5):
+        held = submit(world, seconds=12)
+        holds.append(held.hold_seconds or 0)
+        world.time += 600
+    assert (held.state, held.hold_reason) == (State.ACCEPTED, "HandoverUnfinished")
+    assert holds == sorted(holds)
+    assert holds[-1] > 200
+
+
+def test_without_time_to_send_the_next_invocation_sends(world: World) -> None:
+    """Looking into pictures took long: a request that is killed half-way would be looked for in vain."""
+    first = submit(world, seconds=34)
+    assert (first.state, first.hold_reason, world.api.bodies) == (State.ACCEPTED, "HandoverUnfinished", [])
+    assert submit(world, seconds=34).state is State.WAITING
+
+
+def test_a_model_that_takes_no_pictures_any_more_sends_nothing(world: World) -> None:
+    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    submit(world)
+    changed = {**OURS, DOCUMENT["model"]: OURS["gpt-image-1.5-official"].model_copy(update={"mask": None})}
+    use_case = replace(world.submit, prepare=replace(world.submit.prepare, catalogue=changed))
+    verdict = use_case(Order("direct-1"), world.invocation()).verdict
+    assert verdict is not None
+    assert (verdict.outcome, len(world.api.bodies)) == (Outcome.REJECTED, 1)
+    assert "takes no such pictures any more" in verdict.message
 
 
 def test_what_is_handed_over_stays_what_was_looked_into(world: World) -> None:
@@ -208,6 +261,19 @@ def test_a_resend_uploads_again_what_is_old(world: World) -> None:
     world.time += REUSE_SECONDS
     assert submit(world).task_id == "tsk_2"
     assert len(world.api.uploaded) == 8
+
+
+def test_a_resend_that_cannot_upload_for_a_day_ends_as_unknown(world: World) -> None:
+    strategy(world, ReferenceHandover.UPLOAD, unknown_policy=UnknownPolicy.RESEND, lookup_seconds=REUSE_SECONDS)
+    world.api.submits = [SubmitUnanswered("lost")]
+    submit(world)
+    world.api.uploads = [ProviderUnreachable("down")] * 100
+    world.time += LINK_SECONDS - 1
+    assert submit(world).state is State.SUBMITTING
+    world.time += 1
+    verdict = submit(world).verdict
+    assert verdict is not None
+    assert (verdict.outcome, verdict.money, len(world.api.bodies)) == (Outcome.UNKNOWN, Money.UNKNOWN, 1)
 
 
 @pytest.mark.parametrize("answer", [ProviderRefused("upload: HTTP 400."), ApiKeyMissing("no key.")])

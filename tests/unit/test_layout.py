@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucketbrush.domain import layout
@@ -78,6 +78,7 @@ def test_results_never_leave_their_folder(job_id: str) -> None:
     assert folder.strip(".")
 
 
+@example(first=".", second="_.")
 @given(first=st.text("ab./%_", min_size=1), second=st.text("ab./%_", min_size=1))
 def test_two_jobs_never_share_a_folder(first: str, second: str) -> None:
     folders = {layout.result_key(job_id, "1") for job_id in (first, second)}

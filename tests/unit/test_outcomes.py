@@ -60,10 +60,15 @@ IN_CONSOLE = ["may have been paid", "client_business_id cat-1-2", "only if it is
 GOES_ON = ["task tsk_1 goes on", "no way to cancel", "paid when it completes", "24 hours"]
 PAID = "The task tsk_1 is paid."
 PAYS_AGAIN = "Running it again pays again"
+HELD = ACCEPTED.model_copy(update={"hold_reason": "ProviderBusy"})
 BAD = "Picture 2: found HTML."
 BOOM = TaskFailed("boom.")
 UNSAFE = ContentRefused("not safe.")
 QUEUED = TaskUnfinished("it queued.")
+
+
+def failed(problem: ContentRefused | TaskFailed, *, is_settled: bool = False, stopped: bool = False) -> Verdict:
+    return verdicts.failed(problem, is_settled=is_settled, stopped=stopped)
 
 
 @pytest.mark.parametrize(
@@ -72,14 +77,20 @@ QUEUED = TaskUnfinished("it queued.")
         (verdicts.explained(Outcome.REJECTED, REJECTION), "rejected", NOT, ["n: found 0.", "nothing was paid", AGAIN]),
         (verdicts.explained(Outcome.REJECTED, NO_KEY), "rejected", NOT, ["put-secret-value", "not paid", AGAIN]),
         (verdicts.explained(Outcome.FAILED, REFUSAL), "failed", NOT, ["HTTP 402.", "Nothing was paid", AGAIN]),
-        (verdicts.failed(BOOM), "failed", NOT, ["as failed: boom.", "refunds", "Nothing was paid", AGAIN]),
-        (verdicts.failed(UNSAFE), "failed", NOT, ["as failed: not safe.", "refunds", "change the prompt", AGAIN]),
+        (failed(BOOM), "failed", NOT, ["as failed: boom.", "refunds", "Nothing was paid", AGAIN]),
+        (failed(UNSAFE), "failed", NOT, ["as failed: not safe.", "refunds", "change the prompt", AGAIN]),
+        (failed(BOOM, is_settled=True), "failed", MAYBE, ["as failed: boom.", "may have been paid", "settled"]),
         (verdicts.unknown(SUBMITTING, "Lost."), "unknown", MAYBE, ["Lost.", *IN_CONSOLE, AGAIN]),
         (
-            verdicts.never_sent(86_401, 86_400),
+            verdicts.never_sent(HELD, 86_401, 86_400),
             "expired",
             NOT,
-            ["for 86,401 s", "MaxQueueSeconds allows 86,400", "Nothing was sent and nothing was paid", AGAIN],
+            [
+                "for 86,401 s (ProviderBusy)",
+                "MaxQueueSeconds allows 86,400",
+                "Nothing was sent and nothing was paid",
+                AGAIN,
+            ],
         ),
         (
             verdicts.without_task(ACCEPTED, "States.Timeout"),
@@ -99,8 +110,8 @@ QUEUED = TaskUnfinished("it queued.")
             ["21,600 s after", "it queued.", *GOES_ON, "which pays again, look there"],
         ),
         (verdicts.cancelled(JOB, QUEUED), "cancelled", MOVED, ["was stopped. it queued. The", *GOES_ON]),
-        (verdicts.cancelled_free(BOOM), "cancelled", NOT, ["was stopped", "boom.", "refunds", AGAIN]),
-        (verdicts.cancelled_free(UNSAFE), "cancelled", NOT, ["was stopped", "not safe.", "change the prompt", AGAIN]),
+        (failed(BOOM, stopped=True), "cancelled", NOT, ["was stopped", "boom.", "refunds", AGAIN]),
+        (failed(UNSAFE, stopped=True), "cancelled", NOT, ["was stopped", "not safe.", "change the prompt", AGAIN]),
         (verdicts.stored(JOB, 2, []), "completed", MOVED, ["2 of 2"]),
         (verdicts.stored(JOB, 3, []), "completed", MOVED, ["3 of 2"]),
         (verdicts.stored(JOB, 1, []), "partial", MOVED, ["1 of 2", "delivered no more", PAID, PAYS_AGAIN]),
@@ -134,9 +145,9 @@ FAILURES = st.builds(TaskFailed, OUTSIDE) | st.builds(ContentRefused, OUTSIDE)
 LOOKS = st.builds(TaskUnreadable, OUTSIDE) | st.builds(TaskUnfinished, OUTSIDE)
 VERDICTS: dict[Callable[..., Verdict], st.SearchStrategy[Verdict]] = {
     verdicts.explained: st.builds(verdicts.explained, st.sampled_from([Outcome.REJECTED, Outcome.FAILED]), PROBLEMS),
-    verdicts.failed: st.builds(verdicts.failed, FAILURES),
+    verdicts.failed: st.builds(verdicts.failed, FAILURES, is_settled=st.booleans(), stopped=st.booleans()),
     verdicts.unknown: st.builds(verdicts.unknown, JOBS, OUTSIDE),
-    verdicts.never_sent: st.builds(verdicts.never_sent, SECONDS, SECONDS),
+    verdicts.never_sent: st.builds(verdicts.never_sent, JOBS, SECONDS, SECONDS),
     verdicts.without_task: st.builds(
         verdicts.without_task,
         JOBS.filter(lambda job: job.state.before_task),
@@ -144,7 +155,6 @@ VERDICTS: dict[Callable[..., Verdict], st.SearchStrategy[Verdict]] = {
     ),
     verdicts.expired: st.builds(verdicts.expired, JOBS, LOOKS, SECONDS),
     verdicts.cancelled: st.builds(verdicts.cancelled, JOBS, LOOKS),
-    verdicts.cancelled_free: st.builds(verdicts.cancelled_free, FAILURES),
     verdicts.stored: st.builds(
         verdicts.stored, JOBS, st.integers(0, 10), st.lists(OUTSIDE, max_size=3), stopped=st.booleans()
     ),
@@ -174,8 +184,8 @@ def test_the_text_and_the_field_say_the_same_about_money(verdict: Verdict) -> No
     [
         (verdicts.explained(Outcome.REJECTED, REJECTION), "RecipeInvalid"),
         (verdicts.explained(Outcome.FAILED, UNSAFE), "ContentRefused"),
-        (verdicts.failed(UNSAFE), "ContentRefused"),
-        (verdicts.failed(BOOM), "TaskFailed"),
+        (failed(UNSAFE), "ContentRefused"),
+        (failed(BOOM), "TaskFailed"),
         (verdicts.unknown(SUBMITTING, "Lost."), "SubmitUnanswered"),
         (verdicts.without_task(SUBMITTING, "States.Timeout"), "SubmitUnanswered"),
         (verdicts.without_task(ACCEPTED, "States.Timeout"), "States.Timeout"),
@@ -203,7 +213,7 @@ def test_a_reason_is_an_error_and_only_stopping_waiting_and_success_need_none(ve
 def test_only_what_is_free_is_run_again_without_a_warning(verdict: Verdict) -> None:
     assert (AGAIN in verdict.message) is (verdict.money is not MOVED)
     if verdict.money is MAYBE:
-        assert f"only if it is not there {AGAIN}" in verdict.message
+        assert re.search(rf"only if (?:it is not there|nothing was kept) {re.escape(AGAIN)}", verdict.message)
 
 
 @given(verdict=st.one_of(*VERDICTS.values()))
@@ -213,7 +223,7 @@ def test_an_outcome_allows_for_some_money_only(verdict: Verdict) -> None:
         Outcome.PARTIAL: {MOVED},
         Outcome.LOST: {MOVED},
         Outcome.REJECTED: {NOT},
-        Outcome.FAILED: {NOT},
+        Outcome.FAILED: {NOT, MAYBE},
         Outcome.UNKNOWN: {MAYBE},
         Outcome.EXPIRED: {NOT, MOVED},
         Outcome.CANCELLED: {NOT, MOVED, MAYBE},

@@ -24,7 +24,7 @@ from bucketbrush.domain.recipe import (
     read_preset,
     request_body,
 )
-from bucketbrush.wiring import deployed_catalogue
+from tests.samples import OURS
 
 EDITING = "gpt-image-1.5-official"  # ToAPIs image editing page
 VIP = "gpt-image-2-vip"  # ToAPIs GPT-Image-2-VIP page
@@ -32,17 +32,16 @@ PROMPT = "Replace the background with a starry sky, keep the subject unchanged"
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 RATIOS_4K = ["16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 INBOX = "inbox-bucket"
-CATALOGUE = deployed_catalogue()
 INPUT = Place("input", INBOX)
 FILE = Place("inbox/poster/a.job.json", INBOX, "inbox/poster/")
 
 
 def recipe(model: str = EDITING, **fields: Any) -> Recipe:
-    return read_preset({"model": model, "prompt": PROMPT, **fields}, "presets/p.json", CATALOGUE)
+    return read_preset({"model": model, "prompt": PROMPT, **fields}, "presets/p.json", OURS)
 
 
 def job(place: Place = INPUT, model: str = EDITING, **fields: Any) -> Asked:
-    return read_job({"model": model, "prompt": PROMPT, **fields}, place, CATALOGUE)
+    return read_job({"model": model, "prompt": PROMPT, **fields}, place, OURS)
 
 
 def problem(model: str = EDITING, **fields: Any) -> str:
@@ -103,7 +102,7 @@ def test_allowed(model: str, field: str, value: Any, stored: Any) -> None:
         (EDITING, "prompt", "half a pair \ud83d", ["prompt: found 13 characters"]),
         (VIP, "prompt", "字" * 32_001, ["found 32,001 characters", "1 to 32,000"]),
         (EDITING, "seed", 1, ['other fields: found "seed"; allowed: model, prompt, size']),
-        (EDITING, "references", [], ['"references"']),  # a preset has none
+        (EDITING, "references", [], ["references: found in a preset; allowed: in a job document"]),
         (EDITING, "quality", {"a": 1}, ["an object"]),
         (EDITING, "quality", [1, 2], ["a list of 2"]),
         (EDITING, "quality", 10**4000, ["quality: found 1000"]),
@@ -126,7 +125,7 @@ def test_4k_takes_six_ratios_on_the_editing_page(ratio: str) -> None:
 
 
 def test_4k_does_not_go_with_the_default_ratio() -> None:
-    assert 'size: found "1:1" with resolution 4k' in problem(resolution="4k")
+    assert 'size: found "1:1", the default, with resolution 4k' in problem(resolution="4k")
     assert recipe(VIP, resolution="4k")["size"] == "1:1"  # the VIP page states no such limit
 
 
@@ -136,7 +135,8 @@ def test_compression_is_for_jpeg(compression: int) -> None:
     assert stored["output_compression"] == compression
     for other in ({"output_format": "png"}, {}):
         message = problem(output_compression=compression, **other)
-        assert f"output_compression: found {compression} with output_format png; allowed with it: to leave" in message
+        assert f"output_compression: found {compression} with output_format png" in message
+        assert "allowed with it: to leave it out, or another output_format" in message
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_compression_has_bounds(compression: Any) -> None:
 
 def test_one_message_names_every_broken_field() -> None:
     message = problem(prompt="", size="7:5", quality="best", n=0, mask="m", output_compression=5)
-    named = ["prompt: ", "size: ", "quality: ", "; n: ", '"mask"', "output_compression: "]
+    named = ["prompt: ", "size: ", "quality: ", "; n: ", "; mask: ", "output_compression: "]
     assert [name for name in named if message.count(name) != 1] == []
 
 
@@ -168,7 +168,7 @@ def test_a_message_stays_short_whatever_stands_in_the_document() -> None:
 def test_long_text_is_measured_and_never_quoted(field: str) -> None:
     long = "the secret plan of " * 3000
     with pytest.raises(RecipeInvalid) as caught:
-        read_preset({"model": VIP, "prompt": "p", field: long}, "presets/p.json", CATALOGUE)
+        read_preset({"model": VIP, "prompt": "p", field: long}, "presets/p.json", OURS)
     assert "secret" not in str(caught.value)
     assert "a" * 41 not in str(caught.value)
 
@@ -185,18 +185,18 @@ def test_long_text_is_measured_and_never_quoted(field: str) -> None:
 )
 def test_the_model_must_be_one_of_the_catalogue(document: dict[str, Any], found: str) -> None:
     with pytest.raises(RecipeInvalid, match=r"presets/p\.json: model: found ") as caught:
-        read_preset(document, "presets/p.json", CATALOGUE)
+        read_preset(document, "presets/p.json", OURS)
     assert found in caught.value.message
-    assert ", ".join(CATALOGUE) in caught.value.message
+    assert ", ".join(OURS) in caught.value.message
 
 
 @pytest.mark.parametrize("model", [{}, {"model": "gpt-5"}])
 def test_without_a_known_model_one_message_names_what_no_model_takes(model: dict[str, Any]) -> None:
     fields = {"prompt": "", "n": "2", "size": "auto", "references": ["/a.png"], "mask": 5, "output_format": "png"}
     with pytest.raises(RecipeInvalid) as caught:
-        read_job({**model, **fields}, INPUT, CATALOGUE)
+        read_job({**model, **fields}, INPUT, OURS)
     message = caught.value.message
-    named = ["model: found", "prompt: found", "n: found", "references[0]: found", "mask: found 5"]
+    named = ["model: found", "prompt: found", "n: found", "references: found [0]"]
     assert [name for name in named if message.count(name) != 1] == []
     assert "size" not in message
     assert "output_format" not in message
@@ -247,12 +247,12 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
-_FIELDS = sorted({field for model in CATALOGUE.values() for field in model.fields})
+_FIELDS = sorted({field for model in OURS.values() for field in model.fields})
 
 
 def likely(field: str) -> st.SearchStrategy[Any]:
     """Mostly something that one of the rules allows."""
-    rules = [model.fields[field] for model in CATALOGUE.values() if field in model.fields]
+    rules = [model.fields[field] for model in OURS.values() if field in model.fields]
     words = [word for rule in rules if isinstance(rule, OneOf) for word in (*rule.values, rule.values[0].upper())]
     return st.sampled_from(words) | JSON if words else st.integers(-1, 101) | st.text() | JSON
 
@@ -260,7 +260,7 @@ def likely(field: str) -> st.SearchStrategy[Any]:
 KEYS = st.sampled_from(["inbox/a.png", "references/a.png", f"s3://{INBOX}/inbox/b.jpg", "https://a/b.png", "../x"])
 PICTURES = st.lists(KEYS, max_size=18) | JSON
 DOCUMENTS = st.fixed_dictionaries(
-    {"model": st.sampled_from(list(CATALOGUE)) | JSON, "prompt": st.text(min_size=1) | JSON},
+    {"model": st.sampled_from(list(OURS)) | JSON, "prompt": st.text(min_size=1) | JSON},
     optional={
         **{field: likely(field) for field in _FIELDS if field != "prompt"},
         **dict.fromkeys(["references", "image_urls", "reference_images"], PICTURES),
@@ -273,10 +273,10 @@ DOCUMENTS = st.fixed_dictionaries(
 @given(document=DOCUMENTS)
 def test_any_document_becomes_an_allowed_job_or_is_refused(document: dict[str, Any]) -> None:
     try:
-        asked = read_job(document, INPUT, CATALOGUE)
+        asked = read_job(document, INPUT, OURS)
     except RecipeInvalid:
         return
-    model = CATALOGUE[asked.recipe["model"]]
+    model = OURS[asked.recipe["model"]]
     assert set(asked.recipe) <= {"model", *model.fields}
     assert "x" not in document
     for field, rule in model.fields.items():
@@ -332,23 +332,28 @@ def test_references(place: Place, given_keys: list[str] | None, read: list[str])
         (INPUT, 0, "references: found 0"),
         (INPUT, False, "references: found false"),
         (INPUT, {}, "references: found an object"),
-        (INPUT, ["inbox/a.png", "presets/p.json"], "references[1]: found"),
-        (INPUT, ["inbox/"], "references[0]"),
-        (INPUT, ["references/"], "references[0]"),
-        (INPUT, ["results/cat-1/1.png"], "references[0]"),
-        (INPUT, [None], "references[0]: found null"),
-        (INPUT, ["s3://other/inbox/a.png"], 'references[0]: found "s3://other/inbox/a.png"'),
-        (INPUT, [f"s3://{INBOX}/presets/p.json"], "references[0]"),
-        (INPUT, ["https://example.com/a.png"], 'references[0]: found "https://example.com/a.png"; allowed: keys in'),
-        (INPUT, ["data:image/png;base64,iVBORw0KGgo="], "references[0]: found a data URI of 34 characters"),
-        (INPUT, ["iVBORw0KGgo" * 400], "references[0]: found 4,400 characters"),
-        (INPUT, ["inbox/" + "猫" * 340], "references[0]: found 346 characters"),  # 1,026 bytes
-        (INPUT, ["inbox/\ud83d.png"], "references[0]: found"),
-        (INPUT, ["/inbox/a.png"], "references[0]: found"),
-        (INPUT, ["../inbox/a.png"], "references[0]: found"),
-        (FILE, ["../../../inbox/a.png"], "references[0]: found"),
-        (FILE, ["../../presets/p.json"], "relative to inbox/poster/ or as s3://inbox-bucket/..."),
-        (FILE, [".."], "references[0]: found"),
+        (INPUT, ["inbox/a.png", "presets/p.json"], "references: found [1]"),
+        (INPUT, ["inbox/"], "references: found [0]"),
+        (INPUT, ["references/"], "references: found [0]"),
+        (INPUT, ["results/cat-1/1.png"], "references: found [0]"),
+        (INPUT, [None], "references: found [0] null"),
+        (INPUT, ["s3://other/inbox/a.png"], 'references: found [0] "s3://other/inbox/a.png"'),
+        (INPUT, [f"s3://{INBOX}/presets/p.json"], "references: found [0]"),
+        (
+            INPUT,
+            ["https://example.com/a.png"],
+            "references: found [0] an address (https:, 25 characters); allowed: keys below",
+        ),
+        (INPUT, ["data:image/png;base64,iVBORw0KGgo="], "references: found [0] an address (data:, 34 characters)"),
+        (INPUT, ["iVBORw0KGgo" * 400], "references: found [0] 4,400 characters"),
+        (INPUT, ["inbox/" + "猫" * 340], "references: found [0] 346 characters"),  # 1,026 bytes
+        (INPUT, ["inbox/\ud83d.png"], "references: found [0]"),
+        (INPUT, ["/inbox/a.png"], "references: found [0]"),
+        (INPUT, ["../inbox/a.png"], "references: found [0]"),
+        (FILE, ["../../../inbox/a.png"], "references: found [0]"),
+        (FILE, ["../../presets/p.json"], "of bucket inbox-bucket, starting from inbox/poster/, and no links"),
+        (FILE, [".."], "references: found [0]"),
+        (FILE, [""], 'references: found [0] ""'),
         (INPUT, ["inbox/a.png"] * 17, "found 17; allowed: at most 16"),
     ],
 )
@@ -371,12 +376,13 @@ def test_references_may_have_the_names_of_the_page(model: str, name: str) -> Non
     ("fields", "words"),
     [
         ({"references": ["inbox/a.png"], "image_urls": ["inbox/a.png"]}, "references: found also as image_urls"),
-        ({"image_urls": ["https://example.com/a.png"]}, "image_urls[0]: found"),
+        ({"image_urls": ["https://example.com/a.png"]}, "image_urls: found [0] an address"),
         ({"mask": "inbox/m.png", "mask_url": "inbox/m.png", "references": ["inbox/a.png"]}, "mask: found also as mask"),
         ({"mask": "inbox/m.png"}, "mask: found without references"),
+        ({"mask": "", "references": ["inbox/a.png"]}, 'mask: found "";'),
         ({"mask": ["inbox/m.png"], "references": ["inbox/a.png"]}, "mask: found a list of 1"),
         ({"mask_url": "https://example.com/m.png", "references": ["inbox/a.png"]}, "mask_url: found"),
-        ({"model": VIP, "mask": "inbox/m.png", "references": ["inbox/a.png"]}, "mask: found"),
+        ({"model": VIP, "mask": "inbox/m.png", "references": ["inbox/a.png"]}, 'other fields: found "mask"'),
         ({"model": VIP, "mask_url": "inbox/m.png"}, 'other fields: found "mask_url"'),
         ({"reference_images": ["inbox/a.png"]}, 'other fields: found "reference_images"'),
         ({"model": VIP, "response_format": "b64_json"}, 'response_format: found "b64_json"; allowed: url'),
@@ -388,6 +394,12 @@ def test_pictures_stand_in_one_field_of_the_model(fields: dict[str, Any], words:
     assert words in caught.value.message
 
 
+def test_an_empty_mask_of_a_dropped_document_is_no_mask_at_all() -> None:
+    """Its key would be the folder: an edit without the mask must not be paid for."""
+    with pytest.raises(RecipeInvalid, match='mask: found ""; allowed: keys below'):
+        job(FILE, references=["cat.png"], mask="")
+
+
 @pytest.mark.parametrize("name", ["mask", "mask_url"])
 def test_a_mask_goes_with_references(name: str) -> None:
     asked = job(FILE, references=["cat.png"], **{name: "references/cat.mask.png"})
@@ -397,7 +409,7 @@ def test_a_mask_goes_with_references(name: str) -> None:
 def test_one_message_names_every_broken_picture_and_field() -> None:
     with pytest.raises(RecipeInvalid) as caught:
         job(FILE, size="7:5", n="2", references=["a.png", "/b.png", 3], mask="https://x/m.png", seed=1)
-    named = ["size: ", "; n: ", "references[1]: ", "references[2]: ", "mask: ", '"seed"']
+    named = ["size: ", "; n: ", "references: ", "[1] ", "[2] 3", "mask: ", '"seed"']
     assert [name for name in named if caught.value.message.count(name) != 1] == []
 
 
@@ -410,10 +422,10 @@ def test_one_message_names_every_broken_picture_and_field() -> None:
 def test_the_body_is_that_of_the_page(model: str, field: str, links: list[str]) -> None:
     asked = recipe(model, n=2)
     expected = {**asked, "client_business_id": "cat-1"} | ({field: links} if links else {})
-    assert request_body(asked, CATALOGUE[model], links, None, "cat-1") == expected
+    assert request_body(asked, OURS[model], links, None, "cat-1") == expected
     assert "client_business_id" not in asked
 
 
 def test_the_mask_stands_in_the_field_of_the_page() -> None:
-    body = request_body(recipe(), CATALOGUE[EDITING], ["https://a"], "https://m", "cat-1")
+    body = request_body(recipe(), OURS[EDITING], ["https://a"], "https://m", "cat-1")
     assert (body["image_urls"], body["mask_url"]) == (["https://a"], "https://m")

@@ -52,7 +52,7 @@ def test_no_reference_is_text_to_image(system: System) -> None:
     ("name", "document", "said"),
     [
         ("no-model", {"prompt": "x"}, ["model: found no such field", "gpt-image-2-vip"]),
-        ("wrong-reference", {**DOCUMENT, "references": ["../etc/passwd"]}, ["references[0]", "references/"]),
+        ("wrong-reference", {**DOCUMENT, "references": ["../etc/passwd"]}, ["references: found [0]", "references/"]),
         (
             "missing-reference",
             {**DOCUMENT, "references": ["references/none.png"]},

@@ -81,7 +81,7 @@ def test_one_message_says_everything_that_is_wrong(system: System) -> None:
         "inbox/wrong/pictures.job.json",
         document(references=["references/none.png", "references/page.png"], mask="references/small.png"),
     )
-    named = ['size: found "7:5"', 'n: found "2"', "references[0]: ", "mask: found 5", '"seed"']
+    named = ['size: found "7:5"', 'n: found "2"', "references: found [0]", "mask: found 5", '"seed"']
     assert [word for word in named if word not in fields["message"]] == []
     named = ["references/none.png: found no such object", "references/page.png: found ", "HTML"]
     assert [word for word in named if word not in pictures["message"]] == []

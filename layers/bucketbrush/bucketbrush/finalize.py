@@ -50,7 +50,8 @@ class _Links:
         self.are_fresh = True
         with suppress(TaskUnreadable):
             fresh = self.provider.read(self.task.task_id, prompt=self.prompt).urls
-            self.task = replace(self.task, urls=(*fresh, *self.task.urls[len(fresh) :]))
+            if len(fresh) >= len(self.task.urls):  # in a shorter list the pictures have other numbers
+                self.task = replace(self.task, urls=fresh)
         return True
 
 
@@ -142,16 +143,16 @@ class Finalize:
             return self._end_unseen(job, problem, deadlines.LINK_SECONDS, kept, stopped=stopped)
         times = (task.created_at, task.completed_at)
         if task.problem and job.made_at is None:
-            verdict = verdicts.cancelled_free(task.problem) if stopped else verdicts.failed(task.problem)
+            verdict = verdicts.failed(task.problem, is_settled=task.is_settled, stopped=stopped)
             return make_result(job, verdict, int(self.now()), task_times=times)
         if task.state is not TaskState.DONE:
             unfinished = TaskUnfinished(f"The last look found {task.task_id} {task.status}.")
             return self._end_unseen(job, unfinished, self.settings.deadline_seconds, kept, stopped=stopped)
-        pictures, never, later = self._store(job.job_id, _Links(provider, task, prompt), kept, invocation)
+        pictures, never, later = self._store(job, _Links(provider, task, prompt), kept, invocation)
         now = int(self.now())
         made_at = deadlines.made_at(job, task.completed_at, now)
         if later and len(pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
-            self._mark_unstored(job, made_at, now)
+            self._mark_unstored(job, made_at, len(task.urls), now)
             raise ResultUnstored(" ".join(later))
         return self._end_stored(job, pictures, [*never, *later], times, stopped=stopped)
 
@@ -182,11 +183,11 @@ class Finalize:
         end = verdicts.cancelled(job, problem) if stopped else verdicts.expired(job, problem, patience)
         return make_result(job, end, now)
 
-    def _mark_unstored(self, job: Job, made_at: int, now: int) -> None:
+    def _mark_unstored(self, job: Job, made_at: int, links: int, now: int) -> None:
         logger.warning("pictures are made and not stored yet", job_id=job.job_id, task_id=job.task_id)
         if job.state is State.WAITING:
             next_check = now + self.settings.sweep_after_seconds
-            self.ledger.change(job, state=State.UNSTORED, made_at=made_at, next_check=next_check)
+            self.ledger.change(job, state=State.UNSTORED, made_at=made_at, links=links, next_check=next_check)
 
     def _kept(self, job_id: str, there: Iterable[str]) -> dict[int, Picture]:
         """The pictures that an earlier try has stored, by their number."""
@@ -194,18 +195,21 @@ class Finalize:
         return {number: self.results.picture(key) for key, number in numbers.items() if number is not None}
 
     def _store(
-        self, job_id: str, links: _Links, kept: dict[int, Picture], invocation: Invocation
+        self, job: Job, links: _Links, kept: dict[int, Picture], invocation: Invocation
     ) -> tuple[dict[int, Picture], list[str], list[str]]:
         """Store each picture by itself: all that are stored, why some never will be, and why some are not yet."""
         pictures = dict(kept)
         total = len(links.task.urls)
+        if total < (job.links or 0):
+            # Pictures are numbered by their links: in a shorter list the numbers are others.
+            return pictures, [], [f"Task {links.task.task_id} lists {total} links now, and {job.links} before."]
         never: list[str] = []
         later: list[str] = [] if total else [f"Task {links.task.task_id} completed without a single link."]
         for number in range(1, total + 1):
             if number in pictures:
                 continue
             share = (invocation.ends_at - _CLOSING_SECONDS - self.now()) / (total + 1 - number)
-            stem = layout.result_key(job_id, str(number))
+            stem = layout.result_key(job.job_id, str(number))
             try:
                 pictures[number] = self._fetch_twice(stem, links, number, self.now() + share)
             except PictureUnreadable as problem:

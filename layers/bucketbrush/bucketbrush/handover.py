@@ -51,9 +51,14 @@ class HandOver:
             if link is None:
                 link = uploads[str(index)] = self._upload(version, provider, invocation)
             links.append(link)
-        if len(uploads) > before and self.now() + self.sending_seconds > invocation.ends_at:
-            raise HandoverUnfinished("submit: the uploads took the time that sending needs.")
+        if len(uploads) > before:
+            self.demand_time(invocation)
         return links
+
+    def demand_time(self, invocation: Invocation) -> None:
+        """Raises HandoverUnfinished when the request does not fit the invocation any more."""
+        if self.now() + self.sending_seconds > invocation.ends_at:
+            raise HandoverUnfinished("submit: what came before took the time that sending needs.")
 
     def _signed(self, version: ObjectVersion) -> str | None:
         if self.strategy is ReferenceHandover.UPLOAD:
@@ -61,23 +66,26 @@ class HandOver:
         try:
             return self.presigner.link(version)
         except RecipeInvalid as problem:
-            size = version.size or 0
             if self.strategy is ReferenceHandover.PRESIGN:
                 raise
-            if size > layout.MAX_UPLOAD_BYTES:
-                raise RecipeInvalid(
-                    f"{problem.message} Nor can it be uploaded instead: found {size:,} bytes; allowed: "
-                    f"{layout.MAX_UPLOAD_BYTES:,}."
-                ) from None
+            if too_large := self._too_large(version):
+                raise RecipeInvalid(f"{problem.message} Nor can it be uploaded: {too_large}") from None
             return None
 
     def _upload(self, version: ObjectVersion, provider: ToApis, invocation: Invocation) -> str:
+        if too_large := self._too_large(version):  # looked into when another strategy was deployed
+            raise RecipeInvalid(f"{version.key}: {too_large}")
         size, until = version.size or 0, invocation.ends_at - _CLOSING_SECONDS
         if self.now() + _START_SECONDS + size / _SLOWEST > until:
             raise HandoverUnfinished(f"{version.key}: its upload of {size:,} bytes does not fit this invocation.")
         name = version.key.rpartition("/")[2]
         chunks = self._within(version, until)
         return provider.upload(name, layout.content_type(version.key), size, chunks)
+
+    def _too_large(self, version: ObjectVersion) -> str | None:
+        size = version.size or 0
+        most = layout.MAX_UPLOAD_BYTES
+        return f"found {size:,} bytes; allowed for an upload: {most:,}." if size > most else None
 
     def _within(self, version: ObjectVersion, until: float) -> Iterator[bytes]:
         for chunk in self.inbox.chunks(version):

@@ -31,7 +31,9 @@ from bucketbrush.observability import logger, note_operator_problem
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
-_FREE = {"owner": "", "lease_until": 0}
+_FREE: dict[str, Any] = {"owner": "", "lease_until": 0}
+# Whoever has the link to an upload can read the picture.
+_UNHELD = {**_FREE, "hold_seconds": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
 _SOON = 1  # seconds until a hand-over goes on
 
 
@@ -111,7 +113,7 @@ class Submit:
     def _send(self, job: Job, order: Order, invocation: Invocation) -> Job:
         waited, limit = int(self.now()) - job.created_at, self.settings.max_queue_seconds
         if waited >= limit:
-            return self._decide(job, verdicts.never_sent(waited, limit))
+            return self._decide(job, verdicts.never_sent(job, waited, limit))
         try:
             return self._dispatch(job, {} if job.recipe else self.prepare(job, order.document), invocation)
         except (RecipeInvalid, ApiKeyMissing) as problem:
@@ -126,11 +128,15 @@ class Submit:
         model = find_model(recipe.get("model"), self.prepare.catalogue)
         provider = self.connect()
         uploads = self.handover.uploads(job)
+        before = len(uploads)
         uploaded_at = job.uploaded_at if uploads else int(self.now())
         try:
             links = self.handover(ordered.pictures, uploads, provider, invocation)
+            if fixed:
+                self.handover.demand_time(invocation)
         except (HandoverUnfinished, ProviderBusy, ProviderUnreachable) as problem:
-            return self._hold(job, job.state, problem, **fixed, uploads=uploads, uploaded_at=uploaded_at)
+            facts = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at}
+            return self._hold(job, job.state, problem, is_coming_on=len(uploads) > before, **facts)
         mask_link = links.pop() if ordered.mask else None
         body = request_body(recipe, model, links, mask_link, job.job_id)
         fixed = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at} if uploads else fixed
@@ -172,7 +178,8 @@ class Submit:
         reason = f"The answer to the submit was lost and {looked_for} s later the provider knows no such task."
         if looked_for < self.settings.lookup_seconds:
             return self._hold(job, State.SUBMITTING, SubmitUnanswered(reason))
-        if self.settings.unknown_policy is UnknownPolicy.RESEND and not job.resends:
+        may_resend = self.settings.unknown_policy is UnknownPolicy.RESEND and looked_for < deadlines.LINK_SECONDS
+        if may_resend and not job.resends:
             logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
             try:
                 return self._dispatch(job, {}, invocation, resends=1)
@@ -187,21 +194,23 @@ class Submit:
             task_id=task_id,
             plan=self.settings.poll_plan_seconds,
             submitted_at=job.submitting_at,
-            hold_seconds=None,
             next_check=self._next_check(),
-            **_FREE,
+            **_UNHELD,
         )
 
-    def _hold(self, job: Job, state: State, reason: BucketbrushError, **facts: Any) -> Job:
+    def _hold(
+        self, job: Job, state: State, reason: BucketbrushError, *, is_coming_on: bool = False, **facts: Any
+    ) -> Job:
         logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
         # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
         began = (job.submitting_at if state is State.SUBMITTING else None) or job.created_at
         now = int(self.now())
-        seconds = max(self._least_hold(reason), (now - began) // 10)
+        seconds = self._least_hold(reason) if is_coming_on else max(self._least_hold(reason), (now - began) // 10)
         if state is State.ACCEPTED:
             seconds = max(1, min(seconds, job.created_at + self.settings.max_queue_seconds - now))
         next_check = self._next_check(seconds)
-        return self.ledger.change(job, state=state, hold_seconds=seconds, next_check=next_check, **facts, **_FREE)
+        held = {"hold_seconds": seconds, "hold_reason": type(reason).__name__, "next_check": next_check}
+        return self.ledger.change(job, state=state, **held, **facts, **_FREE)
 
     def _least_hold(self, reason: BucketbrushError) -> int:
         if isinstance(reason, HandoverUnfinished):
@@ -212,9 +221,7 @@ class Submit:
 
     def _decide(self, job: Job, verdict: Verdict) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
-        return self.ledger.change(
-            job, state=State.DECIDED, verdict=verdict, hold_seconds=None, next_check=self._next_check(), **_FREE
-        )
+        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **_UNHELD)
 
     def _next_check(self, hold_seconds: int = 0) -> int:
         return int(self.now()) + hold_seconds + self.settings.sweep_after_seconds

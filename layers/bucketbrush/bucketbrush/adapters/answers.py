@@ -6,7 +6,7 @@ clear refusal; all else is looked up:
 
     2xx with a task id                                the task
     2xx without one, 5xx, 3xx, 408, 409, 425, 499     SubmitUnanswered
-    301, 302, 307, 308                                ProviderRefused   (it was sent elsewhere before it was taken)
+    301, 307, 308                                     ProviderRefused   (it was sent elsewhere before it was taken)
     503 rate_limit_unavailable, circuit_broken        ProviderBusy
     503 model_not_found                               ProviderRefused
     4xx that says there is no money, 402              AccountEmpty
@@ -15,9 +15,9 @@ clear refusal; all else is looked up:
     401, 403                                          KeyRefused
     any other 4xx                                     ProviderRefused
 
-A number as error code counts as a second status among 4xx. ``success: false`` makes a 2xx one without a task. An upload
-costs nothing, so there SubmitUnanswered becomes ProviderBusy. A look at a task gives the task, none (404, or one
-client's 400), or TaskUnreadable.
+A number as error code counts as a second status beside 4xx. ``success: false``, or an error beside an id, makes a 2xx
+one without a task. An upload costs nothing, so there SubmitUnanswered becomes ProviderBusy. A look at a task gives the
+task, none (404, or one client's 400), or TaskUnreadable.
 """
 
 import json
@@ -50,6 +50,7 @@ _LONGEST_WAIT = 3600
 _LONGEST_DATE = 40
 _LONGEST_WORD = 40
 _DEEPEST_ERROR = 3
+_DEEPEST_LINK = 4
 _WORD = re.compile(rf"[\w.:-]{{1,{_LONGEST_WORD}}}", re.ASCII)
 _SENTENCE_ENDS = (".", "!", "?", "\u3002", "\uff01", "\uff1f")  # most error texts are Chinese
 # The seconds from 2001 to 2286: what is no such number is no time, milliseconds among them.
@@ -58,8 +59,9 @@ _SECONDS = range(10**9, 10**10)
 _TASK_ID = re.compile(r"(?!\.{1,2}\Z)[!-~]{1,256}")
 # A request may have been taken before these: timeouts, and a conflict with what may be our own task.
 _UNCLEAR = (408, 409, 425, 499)
-# Sent elsewhere before it was taken; 303 is what comes after something was taken.
-_MOVED = (301, 302, 307, 308)
+_SERVER_FAULT = 500
+# Sent elsewhere before it was taken; 303, and in practice 302, is what comes after something was taken.
+_MOVED = (301, 307, 308)
 # What the documented 503 codes mean; with any other a task may have been made.
 _BUSY_CODES = {"rate_limit_unavailable", "circuit_broken"}
 _REFUSING_CODES = {"model_not_found"}
@@ -92,14 +94,12 @@ class TaskState(StrEnum):
     FAILED = "failed"
 
 
-# Image task status page. Every other word, known or not, means keep waiting: cancelled and expired too, which no page
-# documents as an end, because a job that is called over may be run again and paid twice. The deadline ends such a job.
-_ENDS = {"completed": TaskState.DONE, "failed": TaskState.FAILED}
-# What clients of the same API met or prepare for. An envelope has such words for itself ({"status": "error"}), so they
-# count only in an answer that names a task or gives links.
-_OTHER_ENDS = {
-    **dict.fromkeys(("complete", "succeeded", "success", "finished"), TaskState.DONE),
-    **dict.fromkeys(("failure", "error"), TaskState.FAILED),
+# Image task status page, and what clients of the same API met or prepare for. Every other word, known or not, means
+# keep waiting: cancelled and expired too, which no page documents as an end, because a job that is called over may be
+# run again and paid twice. The deadline ends such a job.
+ENDS = {
+    **dict.fromkeys(("completed", "complete", "succeeded", "success", "finished"), TaskState.DONE),
+    **dict.fromkeys(("failed", "failure", "error"), TaskState.FAILED),
 }
 
 
@@ -125,7 +125,8 @@ class Task:
     """What a status answer says. ``status`` is the provider's own word; ``progress`` 0-100 is a hint at best.
 
     ``urls`` are in the order of the pictures and as they came. Times are in seconds since 1970. A failed task has a
-    ``problem``: ContentRefused when the prompt or a picture is to be changed before it can succeed.
+    ``problem``: ContentRefused when the prompt or a picture is to be changed before it can succeed. ``is_settled``:
+    its billing says that it has cost something.
     """
 
     task_id: str
@@ -136,6 +137,7 @@ class Task:
     problem: ContentRefused | TaskFailed | None
     created_at: int | None
     completed_at: int | None
+    is_settled: bool = False
 
 
 @dataclass(frozen=True)
@@ -160,7 +162,7 @@ def read_submit(answer: Answer, secrets: tuple[str, ...]) -> str:
     if not answer.is_success:
         raise _problem("submit", answer, said, _kind(answer, said))
     task_id = next((found for found in _ids(content) if redact(found, secrets) == found), None)
-    if task_id is None or content.get("success") is False:
+    if task_id is None or content.get("success") is False or _is_error(content, said):
         raise SubmitUnanswered(f"submit: HTTP {answer.status} without a task id, {said.text}")
     return task_id
 
@@ -174,8 +176,9 @@ def read_task(name: str, answer: Answer, secrets: tuple[str, ...]) -> Task | Non
     if answer.is_success and (body := _task_body(content)):
         return _task(name, body, secrets)
     said = _said(content, secrets)
-    is_server_error = answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-    if answer.status == HTTPStatus.NOT_FOUND or (said.has(_UNKNOWN_TASK) and not is_server_error):
+    # A page of the edge says nothing of the task, whatever its status is.
+    is_unknown = content and (answer.status == HTTPStatus.NOT_FOUND or said.has(_UNKNOWN_TASK))
+    if is_unknown and (answer.is_success or answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)):
         return None
     code = next((code for code in said.codes if _WORD.fullmatch(code)), "no error code")
     kind = _kind(answer, said)
@@ -235,11 +238,16 @@ def _ids(content: dict[str, Any]) -> Iterator[str]:
 
 
 def _task_body(content: dict[str, Any]) -> dict[str, Any] | None:
-    """Where the task stands: under ``data`` when what is around it names no task of its own."""
+    """Where the task stands: under ``data`` when what is around it names no task of its own.
+
+    An envelope has a status for itself (``{"status": "failed", "message": "busy"}``); a task has an id or links.
+    """
     if content.get("success") is False:
         return None
-    places = (content, content.get("data")) if _names_task(content) else (content.get("data"), content)
-    return next((body for body in places if isinstance(body, dict) and isinstance(body.get("status"), str)), None)
+    is_named = _names_task(content)
+    places = (content, content.get("data")) if is_named else (content.get("data"), content)
+    bodies = (body for body in places if isinstance(body, dict) and isinstance(body.get("status"), str))
+    return next((body for body in bodies if is_named or body is not content or any(_links_of(body))), None)
 
 
 def _names_task(body: dict[str, Any]) -> bool:
@@ -249,8 +257,7 @@ def _names_task(body: dict[str, Any]) -> bool:
 def _task(name: str, body: dict[str, Any], secrets: tuple[str, ...]) -> Task:
     status: str = body["status"]
     urls = tuple(dict.fromkeys(_links_of(body)))
-    ends = {**_ENDS, **_OTHER_ENDS} if urls or _names_task(body) else _ENDS
-    state = ends.get(status.strip().lower(), TaskState.WAITING)
+    state = ENDS.get(status.strip().lower(), TaskState.WAITING)
     return Task(
         task_id=name,
         state=state,
@@ -260,21 +267,36 @@ def _task(name: str, body: dict[str, Any], secrets: tuple[str, ...]) -> Task:
         problem=_task_problem(_said(body, secrets)) if state is TaskState.FAILED else None,
         created_at=_seconds(body.get("created_at")),
         completed_at=_seconds(body.get("completed_at")),
+        is_settled=_is_settled(body.get("billing")),
     )
 
 
 def _links_of(body: dict[str, Any]) -> Iterator[str]:
     """Links in the order of the pictures, from the first place that has some: ``result`` before older shapes."""
-    result = body.get("result")
-    result = result if isinstance(result, dict) else {}
-    data = body.get("data")
-    for place in (result.get("data"), result, body, data):
-        items = place if isinstance(place, list) else [place] if isinstance(place, dict) else []
-        links = [item.get("url") if isinstance(item, dict) else item for item in items]
-        # One that is too long stays, cut: left out, it would move the numbers of the pictures behind it.
-        if found := [link[: MAX_LINK_CHARACTERS + 1] for link in links if isinstance(link, str) and link]:
+    result, data = body.get("result"), body.get("data")
+    inner = result.get("data") if isinstance(result, dict) else None
+    nested = data.get("result") if isinstance(data, dict) else None
+    for place in (inner, _no_word(result), body.get("url"), _no_word(data), nested):
+        if found := list(_flat(place)):
             yield from found
             return
+
+
+def _no_word(place: Any) -> Any:
+    """A text in the place of an object or list is a link only if it looks like one."""
+    return None if isinstance(place, str) and "://" not in place else place
+
+
+def _flat(place: Any, depth: int = _DEEPEST_LINK) -> Iterator[str]:
+    """Texts, ``url`` or ``data`` of objects, and lists of these."""
+    if isinstance(place, str) and place.strip():
+        # One that is too long stays, cut: left out, it would move the numbers of the pictures behind it.
+        yield place.strip()[: MAX_LINK_CHARACTERS + 1]
+    elif isinstance(place, dict) and depth:
+        yield from _flat(place.get("url") or place.get("data"), depth - 1)
+    elif isinstance(place, list) and depth:
+        for item in place:
+            yield from _flat(item, depth - 1)
 
 
 def _said(content: dict[str, Any], secrets: tuple[str, ...]) -> _Said:
@@ -313,7 +335,7 @@ def _kind(answer: Answer, said: _Said) -> type[ProviderBusy | ProviderRefused | 
         return ProviderBusy
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _REFUSING_CODES.intersection(said.codes):
         return ProviderRefused
-    if not answer.is_client_error or status in _UNCLEAR:
+    if not answer.is_client_error or {status, said.number} & {*_UNCLEAR} or (said.number or 0) >= _SERVER_FAULT:
         return SubmitUnanswered
     return _client_fault(status, said)
 
@@ -335,6 +357,18 @@ def _client_fault(status: int, said: _Said) -> type[ProviderBusy | ProviderRefus
 def _task_problem(said: _Said) -> ContentRefused | TaskFailed:
     is_refused = said.number == HTTPStatus.UNPROCESSABLE_ENTITY or _objects(said, by_words=True)
     return ContentRefused(said.text) if is_refused else TaskFailed(said.text)
+
+
+def _is_error(content: dict[str, Any], said: _Said) -> bool:
+    """Whether it is an error whose id is not a task's: of the request, say."""
+    return not isinstance(content.get("status"), str) and bool(content.get("error") or said.codes)
+
+
+def _is_settled(billing: Any) -> bool:
+    """Whether money was kept (ToAPIs, image task status page: failed tasks are refunded, amounts are texts)."""
+    if not isinstance(billing, dict) or billing.get("status") != "settled":
+        return False
+    return any(str(billing.get(name) or "0").strip("0.") for name in ("credits", "cost_usd"))
 
 
 def _objects(said: _Said, *, by_words: bool) -> bool:
@@ -373,7 +407,7 @@ def _retry_after(headers: Mapping[str, str]) -> int | None:
     A date counts from the answer's own, so that clocks need not agree; without that one it is as if there were none.
     """
     value = headers.get("retry-after", "")
-    if re.fullmatch(r"[0-9]{1,9}(?:\.[0-9]{1,9})?", value):
+    if re.fullmatch(r"[0-9]{1,20}(?:\.[0-9]{1,9})?", value):
         seconds = math.ceil(float(value))
     else:
         try:

@@ -28,7 +28,6 @@ from bucketbrush.adapters.answers import (
 from bucketbrush.domain.addresses import MAX_PORT, api_origin, is_below, is_loopback
 from bucketbrush.domain.errors import (
     LinkDead,
-    PictureUnreadable,
     ProviderBusy,
     ProviderUnreachable,
     ResultUnstored,
@@ -124,7 +123,7 @@ class ToApis:
         url = read_upload(answer, (self._api_key,))
         try:
             self._parsed(url, "link")
-        except PictureUnreadable as problem:
+        except LinkDead as problem:
             raise ProviderBusy(f"upload: {problem.message}") from None
         if len(url) > MAX_UPLOAD_LINK_BYTES or not url.isascii():
             raise ProviderBusy(
@@ -136,8 +135,8 @@ class ToApis:
     def download(self, url: str) -> Iterator[tuple[Iterator[bytes], int | None]]:
         """The chunks of a result picture and its announced length in bytes, if any. The API key is not sent.
 
-        Raises PictureUnreadable when the link can give no picture, LinkDead when a new one may, and ResultUnstored when
-        another try may help, or an operator who adds the host to ResultHosts.
+        Raises LinkDead when only another link can give the picture, and ResultUnstored when another try may help, or an
+        operator who adds the host to ResultHosts.
         """
         link = self._parsed(url, "result link")
         self._demand_listed(link, "result link")
@@ -162,26 +161,29 @@ class ToApis:
                 if answer.status_code not in _REDIRECTS:
                     yield answer
                     return
-            try:
-                link = self._parsed(answer.headers.get("Location", ""), "redirected result link", link)
-                self._demand_listed(link, "redirected result link")
-            except PictureUnreadable as problem:
-                raise ResultUnstored(problem.message) from None
+            link = self._parsed(answer.headers.get("Location", ""), "redirected result link", link)
+            self._demand_listed(link, "redirected result link")
         raise ResultUnstored(f"result link: found more than {_MOST_REDIRECTS} redirects.")
 
     def _parsed(self, url: str, name: str, base: httpx.URL | None = None) -> httpx.URL:
-        """The very object that is connected to, so that no two parsers can differ. Raises PictureUnreadable."""
+        """The very object that is connected to, so that no two parsers can differ.
+
+        Raises LinkDead for what nobody may follow: the task's next answer may have a better one.
+        """
+        if len(url) > MAX_LINK_CHARACTERS:
+            raise LinkDead(f"{name}: found more than {MAX_LINK_CHARACTERS:,} characters; allowed: at most that many.")
         try:
-            if len(url) > MAX_LINK_CHARACTERS:
-                raise PictureUnreadable(f"{name}: found more than {MAX_LINK_CHARACTERS:,} characters; allowed: https.")
             link = base.join(url) if base else httpx.URL(url)
             host = link.host  # made readable, which not every IDNA name can be
         except (httpx.InvalidURL, ValueError):
-            raise PictureUnreadable(f"{name}: found no address; allowed: https.") from None
-        if link.userinfo or not host or (link.port or 0) > MAX_PORT:
-            raise PictureUnreadable(f"{name}: found user info, no host or no such port; allowed: https://host/...")
+            raise LinkDead(f"{name}: found no address; allowed: https.") from None
         if link.scheme != "https" and not (link.scheme == "http" and self._is_local and is_loopback(host)):
-            raise PictureUnreadable(f"{name}: found scheme {link.scheme!r:.20}; allowed: https.")
+            found = f"scheme {link.scheme!r:.20}" if link.scheme else "a relative link"
+            raise LinkDead(f"{name}: found {found}; allowed: https.")
+        if link.userinfo:
+            raise LinkDead(f"{name}: found a user or password; allowed: https://host/... without one.")
+        if not host or (link.port or 0) > MAX_PORT:
+            raise LinkDead(f"{name}: found no host, or no such port; allowed: https://host/...")
         return link
 
     def _demand_listed(self, link: httpx.URL, name: str) -> None:

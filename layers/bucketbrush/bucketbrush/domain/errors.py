@@ -24,9 +24,9 @@ holds a key, a signed URL or a prompt.
     |-- TaskFailed            the provider ended the task as failed
     |-- TaskUnreadable        the state of an accepted task cannot be read now
     |-- TaskUnfinished        finalize was called before the task ended
-    |-- PictureUnreadable     what a result link gives is not a whole picture
+    |-- PictureUnreadable     what a result link gives is larger than any picture
     |-- ResultUnstored        pictures were made and paid, and are not all stored yet
-    |   `-- LinkDead          a result link that has to be read anew (401, 403, 404, 410)
+    |   `-- LinkDead          a result link that has to be read anew: dead (401, 403, 404, 410), or not to be followed
     |-- AnnouncementFailed    nobody could be told yet
     `-- SweepIncomplete       the sweep could not look after some jobs
 """

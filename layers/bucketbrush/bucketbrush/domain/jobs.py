@@ -87,7 +87,8 @@ class Job(Frozen):
     ``recipe``, and ``references`` and ``mask`` with it, is fixed by the first intent to submit. ``uploads`` are links
     to copies of these at the provider, by their index, the mask last; the first was made at ``uploaded_at``.
     ``next_check`` is when the sweep looks after the job; an ended one has none. ``attempt`` counts the deliberate new
-    attempts of the job ``again_of``.
+    attempts of the job ``again_of``. ``hold_reason`` names the error that the job waits for; ``links`` is how many
+    pictures the task had when it was first seen done.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -110,6 +111,7 @@ class Job(Frozen):
     resends: int = 0
     submitting_at: int | None = None
     hold_seconds: int | None = None
+    hold_reason: str | None = None
     task_id: str | None = None
     submitted_at: int | None = None
     plan: tuple[int, ...] = (60,)  # never empty: the workflow walks it
@@ -118,6 +120,7 @@ class Job(Frozen):
     progress: int | None = None
     late_at: int | None = None
     made_at: int | None = None
+    links: int | None = None
     verdict: Verdict | None = None
     ended_at: int | None = None
 

@@ -8,7 +8,7 @@ from bucketbrush.domain.pictures import PictureFormat
 
 INBOX_PREFIX = "inbox/"
 PRESETS_PREFIX = "presets/"
-# Where a job document's pictures may lie. No folder of this name starts jobs, at the top or anywhere in the inbox.
+# Where a job document's pictures may lie. No folder of this name, in any case, starts jobs.
 REFERENCES_FOLDER = "references/"
 REFERENCE_PREFIXES = (INBOX_PREFIX, REFERENCES_FOLDER)
 RESULTS_PREFIX = "results/"
@@ -31,7 +31,7 @@ def is_ignored(key: str, size: int) -> bool:
     """
     name = PurePosixPath(key).name
     is_litter = (key.endswith("/") and size == 0) or name.startswith(".") or name.lower() == "thumbs.db"
-    return is_litter or f"/{REFERENCES_FOLDER}" in key
+    return is_litter or f"/{REFERENCES_FOLDER}" in key.lower()
 
 
 def is_job_document(key: str) -> bool:
@@ -90,14 +90,14 @@ def picture_key(given: str, bucket: str, folder: str) -> str | None:
             elif part != ".":
                 parts.append(part)
         key = "/".join(parts)
-    is_there = key.startswith(REFERENCE_PREFIXES) and key not in REFERENCE_PREFIXES
+    is_there = key.startswith(REFERENCE_PREFIXES) and not key.endswith("/")
     return key if is_there and is_unicode(key) and len(key.encode()) <= _LONGEST_KEY else None
 
 
 def result_key(job_id: str, name: str) -> str:
     """The key of one of a job's results. A caller's odd execution name cannot leave its folder."""
     folder = quote(job_id, safe="")
-    return f"{RESULTS_PREFIX}{folder if folder.strip('.') else '_' + folder}/{name}"
+    return f"{RESULTS_PREFIX}{folder if folder.strip('.') else folder.replace('.', '%2E')}/{name}"
 
 
 def picture_number(job_id: str, key: str) -> int | None:

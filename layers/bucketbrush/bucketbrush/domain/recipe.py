@@ -5,7 +5,8 @@ is allowed.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
@@ -16,9 +17,11 @@ from bucketbrush.domain.layout import REFERENCE_PREFIXES, picture_key
 
 MAX_DOCUMENT_BYTES = 262_144  # what a Step Functions input may hold ("Service quotas"); one limit for every way in
 _LONGEST_QUOTE = 40
-_MOST_NAMES = 20  # a message must fit the ledger row and SNS, whatever stands in the document
+_MOST_NAMED = 20  # a message must fit the ledger row and SNS, whatever stands in the document
 _REFERENCES, _MASK = "references", "mask"
 _OTHERS = "other fields"
+_ADDRESS = re.compile(r"(?:https?|data|file)(?=:)", re.IGNORECASE)  # it may be signed, or hold a picture
+_Problem: TypeAlias = tuple[str, str]  # a field, and what was found in it and is allowed
 
 Recipe: TypeAlias = dict[str, Any]
 """``model`` and every field of its request body, complete with defaults. It holds the prompt: never log it."""
@@ -31,6 +34,20 @@ class Place:
     name: str
     bucket: str
     folder: str = ""
+
+    def takes(self, given: Any) -> bool:
+        """Whether it names a key where pictures may lie."""
+        return isinstance(given, str) and picture_key(given, self.bucket, self.folder) is not None
+
+    def key(self, given: str) -> str:
+        """The key that was given, which must be one that is taken."""
+        return picture_key(given, self.bucket, self.folder) or ""
+
+    @property
+    def allowed(self) -> str:
+        """What is taken, for a message."""
+        start = f", starting from {self.folder}" if self.folder else ""
+        return f"keys below {' or '.join(REFERENCE_PREFIXES)} of bucket {self.bucket}{start}, and no links"
 
 
 @dataclass(frozen=True)
@@ -67,8 +84,7 @@ def check_document(document: Any, name: str) -> dict[str, Any]:
 
 def read_preset(document: dict[str, Any], name: str, catalogue: Catalogue) -> Recipe:
     """A complete recipe for pictures that come from elsewhere. Raises RecipeInvalid listing every broken field."""
-    model = _demand_sound(document, name, catalogue, _preset_problems)
-    return _recipe(document, model)
+    return _recipe(document, _demand_sound(document, name, catalogue, _preset_problems))
 
 
 def read_job(document: dict[str, Any], place: Place, catalogue: Catalogue) -> Asked:
@@ -77,18 +93,22 @@ def read_job(document: dict[str, Any], place: Place, catalogue: Catalogue) -> As
     The fields ``references`` and ``mask`` may also have the names that the API's pages give them.
     """
     model = _demand_sound(document, place.name, catalogue, partial(_job_problems, place))
-    references = _given(document, _reference_names(model)) or []
     mask = _given(document, _mask_names(model))
-    keys = tuple(str(picture_key(given, place.bucket, place.folder)) for given in references)
-    return Asked(_recipe(document, model), keys, mask and picture_key(mask, place.bucket, place.folder))
+    return Asked(
+        recipe=_recipe(document, model),
+        references=tuple(place.key(given) for given in _given(document, _reference_names(model)) or []),
+        mask=None if mask is None else place.key(mask),
+    )
 
 
 def request_body(
     recipe: Recipe, model: Model, reference_links: Sequence[str], mask_link: str | None, business_id: str
 ) -> dict[str, Any]:
     """The body of the one POST (ToAPIs, both model pages). ``client_business_id`` finds the task when the answer is
-    lost (ToAPIs, image task status page).
+    lost (ToAPIs, image task status page). Raises RecipeInvalid when the model's entry was changed meanwhile.
     """
+    if (reference_links and not model.references) or (mask_link and not model.mask):
+        raise RecipeInvalid(f"model: found {_found(recipe['model'])}, which takes no such pictures any more.")
     references = {model.references.field: list(reference_links)} if model.references and reference_links else {}
     mask = {model.mask: mask_link} if model.mask and mask_link else {}
     return {**recipe, **references, **mask, "client_business_id": business_id}
@@ -104,7 +124,10 @@ def find_model(name: Any, catalogue: Catalogue) -> Model:
 
 
 def _demand_sound(
-    document: dict[str, Any], name: str, catalogue: Catalogue, problems_of: Callable[[dict[str, Any], Model], list[str]]
+    document: dict[str, Any],
+    name: str,
+    catalogue: Catalogue,
+    look: Callable[[dict[str, Any], Model], Iterable[_Problem]],
 ) -> Model:
     """The document's model, if nothing in it breaks a rule. Raises RecipeInvalid.
 
@@ -112,49 +135,51 @@ def _demand_sound(
     """
     try:
         model = find_model(document.get("model"), catalogue)
-        problems = problems_of(document, model)
+        problems = [f"{field}: {said}" for field, said in look(document, model)]
     except RecipeInvalid as problem:
-        found = [problems_of(document, model) for model in catalogue.values()]
-        broken = [{_field_of(problem) for problem in problems} for problems in found]
-        shared = set.intersection(*broken) - {_OTHERS}
-        problems = [problem.message.rstrip("."), *(each for each in found[0] if _field_of(each) in shared)]
+        found = [dict(look(document, model)) for model in catalogue.values()]
+        shared = set.intersection(*map(set, found)) - {_OTHERS}
+        broken = [f"{field}: {said}" for field, said in found[0].items() if field in shared]
+        problems = [problem.message.removesuffix("."), *broken]
     if problems:
         raise RecipeInvalid(f"{name}: {'; '.join(problems)}.")
     return model
 
 
-def _field_of(problem: str) -> str:
-    return problem.partition(":")[0]
+def _preset_problems(document: dict[str, Any], model: Model) -> Iterator[_Problem]:
+    yield from _field_problems(document, model, also=())
+    yield from _limit_problems(document, model)
+    names = _reference_names(model)
+    if not names:
+        yield "model", f"found {_found(document.get('model'))}; allowed: one that takes references"
+    if given := [name for name in (*names, *_mask_names(model)) if name in document]:
+        yield given[0], "found in a preset; allowed: in a job document (.job.json) only"
 
 
-def _preset_problems(document: dict[str, Any], model: Model) -> list[str]:
-    takes_none = f"model: found {_found(document.get('model'))}; allowed: one that takes references"
-    return [*_recipe_problems(document, model, also=()), *([] if model.references else [takes_none])]
-
-
-def _job_problems(place: Place, document: dict[str, Any], model: Model) -> list[str]:
+def _job_problems(place: Place, document: dict[str, Any], model: Model) -> Iterator[_Problem]:
     listed, masks = _reference_names(model), _mask_names(model)
     references, mask = _given(document, listed), _given(document, masks)
-    return [
-        *_recipe_problems(document, model, also=(*listed, *masks)),
-        *_twice(document, listed),
-        *([] if references is None else _reference_problems(_used(document, listed), references, model, place)),
-        *_twice(document, masks),
-        *([] if mask is None else _mask_problems(_used(document, masks), mask, references, model, place)),
-    ]
+    yield from _field_problems(document, model, also=(*listed, *masks))
+    yield from _limit_problems(document, model)
+    yield from _twice(document, listed)
+    if references is not None and model.references:
+        yield from _reference_problems(_used(document, listed), references, model.references.most, place)
+    yield from _twice(document, masks)
+    if mask is not None:
+        yield from _mask_problems(_used(document, masks), mask, references, place)
 
 
 def _reference_names(model: Model) -> tuple[str, ...]:
-    return (_REFERENCES, model.references.field, *model.references.also) if model.references else (_REFERENCES,)
+    return (_REFERENCES, model.references.field, *model.references.also) if model.references else ()
 
 
 def _mask_names(model: Model) -> tuple[str, ...]:
-    return (_MASK, model.mask) if model.mask else (_MASK,)
+    return (_MASK, model.mask) if model.mask else ()
 
 
 def _used(document: dict[str, Any], names: Sequence[str]) -> str:
-    """Which of a field's names the document has; the first one without any."""
-    return next((name for name in names if document.get(name) is not None), names[0])
+    """Which of a field's names the document has; none is the empty one."""
+    return next((name for name in names if document.get(name) is not None), "")
 
 
 def _given(document: dict[str, Any], names: Sequence[str]) -> Any:
@@ -171,73 +196,63 @@ def _recipe(document: dict[str, Any], model: Model) -> Recipe:
     return recipe
 
 
-def _recipe_problems(document: dict[str, Any], model: Model, also: Sequence[str]) -> list[str]:
-    return [*_field_problems(document, model, also), *_limit_problems(_recipe(document, model), model)]
-
-
-def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str]) -> Iterator[str]:
+def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str]) -> Iterator[_Problem]:
     for field, rule in model.fields.items():
         value = document.get(field)
         if value is None and rule.required:
-            yield f"{field}: found no such field; allowed: {rule.allowed}"
+            yield field, f"found no such field; allowed: {rule.allowed}"
         elif value is not None and rule.read(value) is None:
             found = f"{len(value):,} characters" if isinstance(rule, Text) and isinstance(value, str) else _found(value)
-            yield f"{field}: found {found}; allowed: {rule.allowed}"
+            yield field, f"found {found}; allowed: {rule.allowed}"
     known = list(dict.fromkeys(["model", *model.fields, *also]))
-    if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in known]:
-        more = f" and {len(unknown) - _MOST_NAMES:,} more" if len(unknown) > _MOST_NAMES else ""
-        names = ", ".join(unknown[:_MOST_NAMES]) + more
-        yield f"{_OTHERS}: found {names}; allowed: {', '.join(known)}"
+    # Those of pictures are no unknown words in a preset, which has its own sentence for them.
+    pictures = (*_reference_names(model), *_mask_names(model))
+    if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in (*known, *pictures)]:
+        more = f" and {len(unknown) - _MOST_NAMED:,} more" if len(unknown) > _MOST_NAMED else ""
+        yield _OTHERS, f"found {', '.join(unknown[:_MOST_NAMED])}{more}; allowed: {', '.join(known)}"
 
 
-def _limit_problems(recipe: Recipe, model: Model) -> Iterator[str]:
+def _limit_problems(document: dict[str, Any], model: Model) -> Iterator[_Problem]:
+    recipe = _recipe(document, model)
     for limit in model.limits:
         value = recipe.get(limit.field)
         if recipe.get(limit.when) == limit.equals and value is not None and value not in limit.values:
-            allowed = ", ".join(limit.values) or "to leave it out"
-            yield f"{limit.field}: found {_found(value)} with {limit.when} {limit.equals}; allowed with it: {allowed}"
+            found = _found(value) + (", the default," if document.get(limit.field) is None else "")
+            allowed = ", ".join(limit.values) or f"to leave it out, or another {limit.when}"
+            yield limit.field, f"found {found} with {limit.when} {limit.equals}; allowed with it: {allowed}"
 
 
-def _twice(document: dict[str, Any], names: Sequence[str]) -> Iterator[str]:
+def _twice(document: dict[str, Any], names: Sequence[str]) -> Iterator[_Problem]:
     found = [name for name in names if document.get(name) is not None]
     if len(found) > 1:
-        yield f"{found[0]}: found also as {' and '.join(found[1:])}; allowed: one of these names"
+        yield found[0], f"found also as {' and '.join(found[1:])}; allowed: one of these names"
 
 
-def _reference_problems(field: str, given: Any, model: Model, place: Place) -> Iterator[str]:
-    most = model.references.most if model.references else 0
+def _reference_problems(field: str, given: Any, most: int, place: Place) -> Iterator[_Problem]:
     if not isinstance(given, list):
-        yield f"{field}: found {_found(given)}; allowed: a list of {_keys(place)}"
+        yield field, f"found {_found(given)}; allowed: a list of {place.allowed}"
         return
-    for index, key in enumerate(given[:_MOST_NAMES]):
-        if not isinstance(key, str) or picture_key(key, place.bucket, place.folder) is None:
-            yield f"{field}[{index}]: found {_found(key)}; allowed: {_keys(place)}"
+    wrong = [(index, key) for index, key in enumerate(given) if not place.takes(key)]
+    if wrong:
+        named = ", ".join(f"[{index}] {_found(key)}" for index, key in wrong[:_MOST_NAMED])
+        more = f" and {len(wrong) - _MOST_NAMED:,} more" if len(wrong) > _MOST_NAMED else ""
+        yield field, f"found {named}{more}; allowed: {place.allowed}"
     if len(given) > most:
-        yield f"{field}: found {len(given):,}; allowed: {f'at most {most}' if most else 'none with this model'}"
+        yield field, f"found {len(given):,}; allowed: at most {most}"
 
 
-def _mask_problems(field: str, mask: Any, references: Any, model: Model, place: Place) -> Iterator[str]:
-    if model.mask is None:
-        yield f"{field}: found {_found(mask)}; allowed: none with this model"
-        return
-    if not isinstance(mask, str) or picture_key(mask, place.bucket, place.folder) is None:
-        yield f"{field}: found {_found(mask)}; allowed: {_keys(place)}"
+def _mask_problems(field: str, mask: Any, references: Any, place: Place) -> Iterator[_Problem]:
+    if not place.takes(mask):
+        yield field, f"found {_found(mask)}; allowed: {place.allowed}"
     if not references:
-        yield f"{field}: found without references; allowed: together with at least one"
-
-
-def _keys(place: Place) -> str:
-    start = f"relative to {place.folder}" if place.folder else "plain"
-    return (
-        f"keys in bucket {place.bucket} below {' or '.join(REFERENCE_PREFIXES)}, {start} or as s3://{place.bucket}/..."
-    )
+        yield field, "found without references; allowed: together with at least one"
 
 
 def _found(value: Any) -> str:
     """A short, harmless description of what stood in a field. Long text may be a prompt, so it is only measured."""
     if isinstance(value, str):
-        if value.startswith("data:"):
-            return f"a data URI of {len(value):,} characters"
+        if address := _ADDRESS.match(value):
+            return f"an address ({address[0].lower()}:, {len(value):,} characters)"
         return json.dumps(value) if len(value) <= _LONGEST_QUOTE else f"{len(value):,} characters"
     if isinstance(value, list | dict):
         return f"a list of {len(value)}" if isinstance(value, list) else "an object"

@@ -24,10 +24,24 @@ def explained(outcome: Outcome, problem: BucketbrushError) -> Verdict:
     return Verdict(outcome=outcome, reason=_name(problem), money=Money.NOT_MOVED, message=str(problem))
 
 
-def failed(problem: ContentRefused | TaskFailed) -> Verdict:
-    """The task ended as failed (ToAPIs, image task status page: failed tasks are refunded)."""
-    message = f"The provider ended the task as failed: {_refunded(problem)}"
-    return Verdict(outcome=Outcome.FAILED, reason=_name(problem), money=Money.NOT_MOVED, message=message)
+def failed(problem: ContentRefused | TaskFailed, *, is_settled: bool, stopped: bool) -> Verdict:
+    """The task ended as failed, perhaps after its execution was stopped.
+
+    Failed tasks are refunded (ToAPIs, image task status page); when its billing says otherwise, nobody knows.
+    """
+    start = "Its execution was stopped; the task had failed:" if stopped else "The provider ended the task as failed:"
+    end = (
+        "It may have been paid: its billing says settled, although failed tasks are refunded. Ask there, and only if "
+        f"nothing was kept {AGAIN}."
+        if is_settled
+        else f"It refunds failed tasks. {problem.advice}"
+    )
+    return Verdict(
+        outcome=Outcome.CANCELLED if stopped else Outcome.FAILED,
+        reason=None if stopped else _name(problem),
+        money=Money.UNKNOWN if is_settled else Money.NOT_MOVED,
+        message=f"{start} {problem.message} {end}",
+    )
 
 
 def unknown(job: Job, reason: str) -> Verdict:
@@ -40,10 +54,11 @@ def unknown(job: Job, reason: str) -> Verdict:
     return Verdict(outcome=Outcome.UNKNOWN, reason=name, money=Money.UNKNOWN, message=message)
 
 
-def never_sent(waited: int, limit: int) -> Verdict:
+def never_sent(job: Job, waited: int, limit: int) -> Verdict:
     """The job waited ``waited`` seconds to be sent; ``limit`` is MaxQueueSeconds."""
-    message = f"It could not be sent for {waited:,} s; MaxQueueSeconds allows {limit:,}. {_NOT_SENT}: {AGAIN}."
-    return Verdict(outcome=Outcome.EXPIRED, money=Money.NOT_MOVED, message=message)
+    why = f" ({job.hold_reason})" if job.hold_reason else ""
+    message = f"It could not be sent for {waited:,} s{why}; MaxQueueSeconds allows {limit:,}. {_NOT_SENT}: {AGAIN}."
+    return Verdict(outcome=Outcome.EXPIRED, reason=job.hold_reason, money=Money.NOT_MOVED, message=message)
 
 
 def without_task(job: Job, fault: str | None) -> Verdict:
@@ -78,12 +93,6 @@ def cancelled(job: Job, seen: BucketbrushError) -> Verdict:
     return Verdict(outcome=Outcome.CANCELLED, money=Money.MOVED, message=message)
 
 
-def cancelled_free(problem: ContentRefused | TaskFailed) -> Verdict:
-    """The execution was stopped, and the task had failed."""
-    message = f"Its execution was stopped; the task had failed: {_refunded(problem)}"
-    return Verdict(outcome=Outcome.CANCELLED, money=Money.NOT_MOVED, message=message)
-
-
 def stored(job: Job, count: int, problems: Sequence[str], *, stopped: bool = False) -> Verdict:
     """The end of a task that is made: ``count`` pictures are stored, ``problems`` says why others never will be."""
     missing = "" if count >= job.asked else " ".join(problems) or "The provider delivered no more."
@@ -104,10 +113,6 @@ def stored(job: Job, count: int, problems: Sequence[str], *, stopped: bool = Fal
 
 def _name(problem: BucketbrushError) -> str:
     return type(problem).__name__
-
-
-def _refunded(problem: ContentRefused | TaskFailed) -> str:
-    return f"{problem.message} It refunds failed tasks. {problem.advice}"
 
 
 def _left_behind(job: Job) -> str:
