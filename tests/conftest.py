@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     import pytest
     from xdist.remote import Producer
+
+# The same examples every time, as with every other chance in these tests.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 # These share servers: each runs in one worker, or every worker would start its own.
 SHARING = ("workflow", "engine", "contract")

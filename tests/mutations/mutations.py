@@ -172,7 +172,7 @@ MUTATIONS = (
     Mutation(
         "pay for what was not looked into",
         f"{_PACKAGE}/prepare.py",
-        "                problems.append(problem.message)\n",
+        '                problems.append(f"{name}{problem.message}")\n',
         "                problems = []\n",
     ),
     Mutation(

@@ -11,6 +11,7 @@ from aws_lambda_powertools.shared import constants
 from hypothesis import assume, given, seed
 from hypothesis import strategies as st
 
+from bucketbrush.adapters.toapis import RESULT_HOSTS
 from bucketbrush.settings import (
     FinalizeSettings,
     FunctionSettings,
@@ -167,6 +168,10 @@ def test_settings_take_the_bounds_of_every_number(
 def test_the_policies_are_those_that_submit_knows() -> None:
     assert PARAMETERS["UnknownPolicy"]["AllowedValues"] == [policy.value for policy in UnknownPolicy]
     assert PARAMETERS["UnknownPolicy"]["Default"] == UnknownPolicy.HOLD, "nothing is paid twice unless somebody says so"
+
+
+def test_the_hosts_of_results_are_those_that_the_client_knows() -> None:
+    assert PARAMETERS["ResultHosts"]["Default"] == ",".join(RESULT_HOSTS)
 
 
 def test_settings_take_every_address_that_the_parameter_takes(template: Json, resources: Resources) -> None:

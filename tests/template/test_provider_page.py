@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 
-from bucketbrush.adapters import answers
-from bucketbrush.domain.errors import BucketbrushError
+import pytest
+
+from bucketbrush.adapters import answers, toapis
 from tests.samples import OURS
 from tests.template.stack import ROOT
 
 PAGE = (ROOT / "docs" / "provider.md").read_text()
-SEEDS = ("gpt-image-1.5-official", "gpt-image-2-vip")
+MODELS = ("gpt-image-1.5-official", "gpt-image-2-vip")
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -24,7 +25,6 @@ def rows(heading: str) -> list[list[str]]:
 
 def test_no_cell_is_empty_and_every_test_is_there() -> None:
     found = rows("What a job may say") + rows("What the API may answer")
-    assert len(found) > 60
     assert [cells for cells in found if not all(cells)] == []
     assert {len(cells) for cells in rows("What a job may say")} == {5}
     assert {len(cells) for cells in rows("What the API may answer")} == {3}
@@ -35,21 +35,42 @@ def test_no_cell_is_empty_and_every_test_is_there() -> None:
 
 
 def test_every_field_has_a_row_for_each_model() -> None:
-    fields = {"model", "references", "mask", "any other"} | {name for model in SEEDS for name in OURS[model].fields}
+    fields = {"model", "references", "mask", "any other"} | {name for model in MODELS for name in OURS[model].fields}
     pairs = [(cells[0].strip("`"), cells[1].strip("`")) for cells in rows("What a job may say")]
-    assert sorted(pairs) == sorted((field, model) for field in fields for model in SEEDS)
+    assert sorted(pairs) == sorted((field, model) for field in fields for model in MODELS)
 
 
-def test_every_conclusion_of_the_client_has_a_row() -> None:
-    """Each error that an answer can become, and each state of a task."""
-    conclusions = " ".join(cells[1] for cells in rows("What the API may answer"))
-    known = set(re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", conclusions))
-    kinds = {
-        name for name, kind in vars(answers).items() if isinstance(kind, type) and issubclass(kind, BucketbrushError)
-    }
-    downloads = {"LinkDead", "PictureUnreadable", "ResultUnstored", "ProviderUnreachable"}
-    assert (kinds | downloads) - known == set()
-    assert [state.value for state in answers.TaskState if f"`{state.value}`" not in conclusions] == []
+def test_the_page_says_the_defaults_that_are_sent() -> None:
+    for field, model, rule, *_ in rows("What a job may say"):
+        known = OURS[model.strip("`")].fields.get(field.strip("`"))
+        if known and known.default is not None:
+            assert re.search(rf"default `?{re.escape(str(known.default))}`?(?:;|,|$)", rule), (field, model)
+
+
+@pytest.mark.parametrize(
+    ("asked", "kinds"),
+    [
+        (
+            "To a submit",
+            "SubmitUnanswered ProviderUnreachable ProviderBusy AccountEmpty KeyRefused ContentRefused ProviderRefused",
+        ),
+        ("To a look", "`done` `failed` `waiting` ContentRefused TaskFailed TaskUnreadable KeyRefused AccountEmpty"),
+        ("From the file host", "ResultUnstored LinkDead PictureUnreadable"),
+        ("To an upload", "ProviderRefused ProviderBusy ProviderUnreachable"),
+    ],
+)
+def test_every_conclusion_has_a_row(asked: str, kinds: str) -> None:
+    table = re.split(r"\n(?=To a|From the)", PAGE.split("\n## What the API may answer\n")[1])
+    (found,) = [part for part in table if part.startswith(asked)]
+    conclusions = " ".join(line.split("|")[2] for line in found.splitlines() if line.startswith("|"))
+    assert [kind for kind in kinds.split() if kind not in conclusions] == []
+
+
+def test_every_status_word_and_every_odd_status_stands() -> None:
+    answers_of = " ".join(cells[0] for cells in rows("What the API may answer"))
+    assert [word for word in answers.ENDS if f"`{word}`" not in answers_of] == []
+    statuses = (*answers.MOVED, *answers.UNCLEAR, *toapis.DEAD, 402, 403, 422, 429, 500, 503)
+    assert [status for status in statuses if not re.search(rf"\b{status}\b", answers_of)] == []
 
 
 def test_the_page_says_when_the_live_service_was_checked() -> None:

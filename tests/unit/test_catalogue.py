@@ -96,7 +96,11 @@ def test_a_model_without_references_takes_no_pictures() -> None:
         ({"models": {"a": 1}}, "found no models"),
         ({"models": {"a": {}}}, "models.a.fields: Field required"),
         ({"models": {"a": {"like": "b"}}}, f"models.a.like: found 'b'; allowed: {EDITING}, {VIP}"),
+        ({"models": {"a": {"like": [VIP]}}}, f"models.a.like: found ['{VIP}']; allowed: {EDITING}, {VIP}"),
         ({"models": {"a": {"like": VIP, "colour": 1}}}, "models.a.colour: Extra inputs"),
+        ({"models": {"a": {"like": VIP, "fields": {"model": {"kind": "text"}}}}}, "model: these fields are filled by"),
+        ({"models": {"a": {"like": VIP, "fields": {"image_urls": {"kind": "text"}}}}}, "image_urls: these fields are"),
+        ({"models": {"a": {"fields": {"n": {"kind": "whole", "low": 4, "high": 1}}}}}, "low 4 is above high 1"),
         ({"models": {"a": {"fields": {"n": {"kind": "number"}}}}}, "models.a.fields.n"),
         ({"models": {"a": {"fields": {"n": {"kind": "one of", "values": []}}}}}, "models.a.fields.n.one of.values"),
         (

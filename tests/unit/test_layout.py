@@ -40,6 +40,11 @@ def test_the_first_folder_is_the_preset(key: str, preset: str) -> None:
         ("inbox/my thumbs.db", 10, False),
         ("inbox/cat.png", 0, False),
         ("inbox/.hidden/cat.png", 10, False),
+        ("inbox/poster/references/cat.png", 10, True),
+        ("inbox/poster/References/old/cat.job.json", 10, True),
+        ("inbox/references/cat.png", 10, True),
+        ("inbox/my references/cat.png", 10, False),
+        ("inbox/references", 10, False),
         ("inbox/notes.txt", 10, False),
     ],
 )

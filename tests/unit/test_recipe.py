@@ -92,7 +92,11 @@ def test_allowed(model: str, field: str, value: Any, stored: Any) -> None:
         (EDITING, "size", 1, ["found 1"]),
         (EDITING, "resolution", "8k", ['"8k"', "1k, 2k, 4k"]),
         (VIP, "quality", "best", ['"best"', "low, medium, high"]),
-        *[(EDITING, "n", wrong, ["a whole number from 1 to 10"]) for wrong in (0, 11, "2", 2.0, True, [], math.nan)],
+        *[
+            (model, "n", wrong, ["a whole number from 1 to 10"])
+            for model in (EDITING, VIP)
+            for wrong in (0, 11, "2", 2.0, True, [], math.nan)
+        ],
         (EDITING, "output_format", "webp", ['"webp"', "png, jpeg"]),
         (VIP, "output_format", "png", ['other fields: found "output_format"']),
         (EDITING, "prompt", "", ["prompt: found 0 characters", "not empty"]),
@@ -101,7 +105,7 @@ def test_allowed(model: str, field: str, value: Any, stored: Any) -> None:
         (EDITING, "prompt", 7, ["prompt: found 7"]),
         (EDITING, "prompt", "half a pair \ud83d", ["prompt: found 13 characters"]),
         (VIP, "prompt", "字" * 32_001, ["found 32,001 characters", "1 to 32,000"]),
-        (EDITING, "seed", 1, ['other fields: found "seed"; allowed: model, prompt, size']),
+        *[(model, "seed", 1, ['other fields: found "seed"; allowed: model, prompt, size']) for model in (EDITING, VIP)],
         (EDITING, "references", [], ["references: found in a preset; allowed: in a job document"]),
         (EDITING, "quality", {"a": 1}, ["an object"]),
         (EDITING, "quality", [1, 2], ["a list of 2"]),
@@ -315,7 +319,6 @@ def test_any_bytes_become_a_document_or_are_refused(text: bytes) -> None:
         (FILE, ["cat.png", "references/cat.png"], ["inbox/poster/cat.png", "inbox/poster/references/cat.png"]),
         (FILE, ["../cat.png", "../../references/a.png"], ["inbox/cat.png", "references/a.png"]),
         (FILE, ["inbox/cat.png"], ["inbox/poster/inbox/cat.png"]),
-        (FILE, [f"s3://{INBOX}/references/../a.png"], ["references/../a.png"]),  # S3 keys are no paths
         (Place("a", INBOX, "inbox/a//b/"), ["c//d.png", "../e.png"], ["inbox/a//b/c//d.png", "inbox/a//e.png"]),
     ],
 )
@@ -354,6 +357,8 @@ def test_references(place: Place, given_keys: list[str] | None, read: list[str])
         (FILE, ["../../presets/p.json"], "of bucket inbox-bucket, starting from inbox/poster/, and no links"),
         (FILE, [".."], "references: found [0]"),
         (FILE, [""], 'references: found [0] ""'),
+        (FILE, [f"s3://{INBOX}/references/../a.png"], "references: found [0]"),
+        (FILE, [f"s3://{INBOX}/inbox/./a.png"], "references: found [0]"),
         (INPUT, ["inbox/a.png"] * 17, "found 17; allowed: at most 16"),
     ],
 )

@@ -22,6 +22,7 @@ from bucketbrush.domain.recipe import (
 )
 
 _INPUT = "execution input"  # how messages name a caller's document
+_LONGEST = 16_000  # characters; the cause of an execution's failure holds 32,768 ("Fail workflow state")
 
 
 @dataclass(frozen=True)
@@ -73,21 +74,27 @@ class Prepare:
         self, references: Sequence[ObjectVersion | str], mask: str | None
     ) -> tuple[tuple[ObjectVersion, ...], ObjectVersion | None]:
         """The pictures, each pinned to a version and looked into. One message names all that are wrong."""
-        from bucketbrush.domain.inspection import inspect, mask_problem  # many jobs have no picture
+        if not references:
+            return (), None
+        from bucketbrush.domain.inspection import inspect, mask_problem  # of no use to jobs without pictures
 
         versions, seen, problems = [], [], []
-        for picture in [*references, *([mask] if mask else [])]:
+        given = [*references, *([mask] if mask else [])]
+        for index, picture in enumerate(given):
+            is_mask = index == len(references)
             try:
                 version = self._pinned(picture) if isinstance(picture, str) else picture
                 read = partial(self.inbox.read_range, version)
                 versions.append(version)
-                seen.append(inspect(version.key, version.size or 0, read))
+                seen.append(inspect(version.key, version.size or 0, read, is_mask=is_mask))
             except RecipeInvalid as problem:
-                problems.append(problem.message)
-        if mask and not problems:
-            problems += filter(None, [mask_problem(mask, seen[-1], seen[0])])
+                name = "mask: " if is_mask else f"references[{index}]: " if isinstance(picture, str) else ""
+                problems.append(f"{name}{problem.message}")
+        if mask and not problems and (unfit := mask_problem(mask, seen[-1], seen[0])):
+            problems.append(f"mask: {unfit}")
         if problems:
-            raise RecipeInvalid(" ".join(problems))
+            said = " ".join(problems)
+            raise RecipeInvalid(said if len(said) <= _LONGEST else f"{said[:_LONGEST]}... and more.")
         pinned_mask = versions.pop() if mask else None
         return tuple(versions), pinned_mask
 
@@ -95,8 +102,8 @@ class Prepare:
         version = self.inbox.current(key)
         if version is None:
             raise RecipeInvalid(
-                f"{key}: found no such object in bucket {self.bucket}; put pictures there before the document that "
-                "names them."
+                f"{key}: found no such object in bucket {self.bucket}; allowed: a key of one that was put there before "
+                "the document."
             )
         if problem := layout.drop_problem(key, version.size or 0, self.most_bytes):
             raise RecipeInvalid(problem)

@@ -45,7 +45,7 @@ class Announcements:
         Raises AnnouncementFailed when EventBridge refuses the event.
         """
         message = announcement.model_dump_json()
-        attributes = {"outcome": announcement.outcome, "model": announcement.model, "preset": announcement.preset}
+        attributes = {name: getattr(announcement, name) for name in ("outcome", "reason", "model", "preset")}
         subject = f"Bucketbrush {announcement.outcome}: {announcement.job_id}"
         # People come last: whatever fails before is not mailed again and again.
         self._bus.put("Image Job Completed" if announcement.outcome.succeeded else "Image Job Failed", message)

@@ -58,10 +58,10 @@ _SECONDS = range(10**9, 10**10)
 # It becomes a part of paths, rows and logs; a dot or two would be another path (RFC 3986, 5.2.4).
 _TASK_ID = re.compile(r"(?!\.{1,2}\Z)[!-~]{1,256}")
 # A request may have been taken before these: timeouts, and a conflict with what may be our own task.
-_UNCLEAR = (408, 409, 425, 499)
+UNCLEAR = (408, 409, 425, 499)
 _SERVER_FAULT = 500
 # Sent elsewhere before it was taken; 303, and in practice 302, is what comes after something was taken.
-_MOVED = (301, 307, 308)
+MOVED = (301, 307, 308)
 # What the documented 503 codes mean; with any other a task may have been made.
 _BUSY_CODES = {"rate_limit_unavailable", "circuit_broken"}
 _REFUSING_CODES = {"model_not_found"}
@@ -329,13 +329,13 @@ def _problem(
 def _kind(answer: Answer, said: _Said) -> type[ProviderBusy | ProviderRefused | SubmitUnanswered]:
     """The table above, for an answer that is no success."""
     status = answer.status
-    if status in _MOVED:
+    if status in MOVED:
         return ProviderRefused
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _BUSY_CODES.intersection(said.codes):
         return ProviderBusy
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _REFUSING_CODES.intersection(said.codes):
         return ProviderRefused
-    if not answer.is_client_error or {status, said.number} & {*_UNCLEAR} or (said.number or 0) >= _SERVER_FAULT:
+    if not answer.is_client_error or {status, said.number} & {*UNCLEAR} or (said.number or 0) >= _SERVER_FAULT:
         return SubmitUnanswered
     return _client_fault(status, said)
 

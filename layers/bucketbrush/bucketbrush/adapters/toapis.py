@@ -42,7 +42,7 @@ _CONNECT_SECONDS = 5.0
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
 # Finished, paid tasks were seen answering 403 for a while; a new look at the task gives new links.
-_DEAD = (401, 403, 404, 410)
+DEAD = (401, 403, 404, 410)
 _LONGEST_HOST = 100
 _LONGEST_FILE_NAME = 100
 
@@ -146,7 +146,7 @@ class ToApis:
                 self._followed(client, link) as answer,
             ):
                 if answer.status_code != httpx.codes.OK:
-                    kind = LinkDead if answer.status_code in _DEAD else ResultUnstored
+                    kind = LinkDead if answer.status_code in DEAD else ResultUnstored
                     raise kind(f"result link: HTTP {answer.status_code}; allowed: 200.")
                 length = answer.headers.get("Content-Length", "")
                 yield answer.iter_raw(), int(length) if re.fullmatch("[0-9]{1,18}", length) else None

@@ -17,6 +17,7 @@ from bucketbrush.domain.errors import SettingsInvalid
 from bucketbrush.domain.jobs import Frozen
 from bucketbrush.domain.layout import is_unicode
 
+_OURS = ("model", "references", "mask", "client_business_id")
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 
 
@@ -68,6 +69,12 @@ class Whole(Frozen):
     high: int
     default: int | None = None
     required: bool = False
+
+    @model_validator(mode="after")
+    def _has_room(self) -> Self:
+        if self.low > self.high:
+            raise ValueError(f"low {self.low} is above high {self.high}")
+        return self
 
     @property
     def allowed(self) -> str:
@@ -132,6 +139,9 @@ class Model(Frozen):
         for name, rule in self.fields.items():
             if rule.default is not None and rule.read(rule.default) != rule.default:
                 raise ValueError(f"{name}: its default {rule.default!r} is not among what it allows: {rule.allowed}")
+        pictures = (self.references.field, *self.references.also) if self.references else ()
+        if taken := self.fields.keys() & {*_OURS, *pictures, self.mask}:
+            raise ValueError(f"{', '.join(sorted(taken))}: these fields are filled by ourselves")
         for limit in self.limits:
             for name, values in ((limit.field, limit.values), (limit.when, (limit.equals,))):
                 limited = self.fields.get(name)
@@ -183,7 +193,7 @@ def _inherited(entry: dict[str, Any], known: Mapping[str, dict[str, Any]]) -> di
     own = {key: value for key, value in entry.items() if key != "like"}
     if "like" not in entry:
         return own
-    if entry["like"] not in known:
+    if not isinstance(entry["like"], str) or entry["like"] not in known:
         raise LookupError(f"found {entry['like']!r}; allowed: {', '.join(known)}")
     parent = known[entry["like"]]
     if isinstance(own.get("fields"), dict):

@@ -16,11 +16,11 @@ from bucketbrush.domain.errors import RecipeInvalid
 
 MAX_READS = 16
 MAX_BYTES = 256 * 1024
-HEAD_BYTES = 64 * 1024  # holds most headers, thumbnail and all
-TAIL_BYTES = 66 * 1024  # holds the end record of a ZIP archive: 22 bytes and a comment of at most 65,535
+HEAD_WINDOW = 64 * 1024  # holds most headers, thumbnail and all
+TAIL_WINDOW = 66 * 1024  # holds the end record of a ZIP archive: 22 bytes and a comment of at most 65,535
 ALLOWED = "a whole PNG or JPEG picture"
 
-_STEP_BYTES = (MAX_BYTES - HEAD_BYTES - TAIL_BYTES) // (MAX_READS - 2)
+_STEP_BYTES = (MAX_BYTES - HEAD_WINDOW - TAIL_WINDOW) // (MAX_READS - 2)
 
 _IHDR_END = 33  # behind the signature and the first chunk
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # by colour type
@@ -91,7 +91,7 @@ class File:
         return content[offset : offset + length]
 
 
-def png_header(file: File) -> Header:
+def png_header(file: File, *, seeks_trns: bool) -> Header:
     """The header of a PNG file; raises RecipeInvalid when it is none that decoders read."""
     start = file.at(8, 25)
     if start[4:8] == b"CgBI":
@@ -105,7 +105,8 @@ def png_header(file: File) -> Header:
     if not width * height or depth not in _DEPTHS.get(colour, ()) or methods not in ([0, 0, 0], [0, 0, 1]):
         says = f"{width:,} x {height:,} pixels, bit depth {depth}, colour type {colour}, methods {methods}"
         raise file.refused(f"a PNG picture whose header says {says}", "what the PNG specification allows (11.2.1)")
-    return Header(width, height, colour in _ALPHA or _has_trns(file, colour), _IHDR_END)
+    has_alpha = colour in _ALPHA or (seeks_trns and _has_trns(file, colour))
+    return Header(width, height, has_alpha, _IHDR_END)
 
 
 def _has_trns(file: File, colour: int) -> bool:

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from bucketbrush.domain.headers import HEAD_BYTES, TAIL_BYTES, File, Header, jpeg_header, png_header
+from bucketbrush.domain.headers import HEAD_WINDOW, TAIL_WINDOW, File, Header, jpeg_header, png_header
 from bucketbrush.domain.pictures import PICTURE_END, PictureFormat, describe, is_whole, sniff
 
 # Beyond it Pillow, which many services decode with, refuses (twice its Image.MAX_IMAGE_PIXELS).
 MAX_PIXELS = 178_956_970
 
 _SUFFIXES = {".png": PictureFormat.PNG, ".jpg": PictureFormat.JPEG, ".jpeg": PictureFormat.JPEG}
-_HEADERS = {PictureFormat.PNG: png_header, PictureFormat.JPEG: jpeg_header}
 _BEGINNING = 1024  # bytes in which readers of PDF look for its header; browsers look at fewer for theirs
 _DISGUISE = re.compile(rb"%PDF-|(?i:<(?:!doctype html|html|script|svg|\?php))")
 _PADDING = b"\0 \t\r\n"
 _MOTION = re.compile(rb"(?:MotionPhoto|MicroVideo)(?:>|=[\"'])1|ftyp|mvhd|mdat")  # Google's XMP, or boxes of MP4
 _SAMSUNG_VIDEO = 0x0A30
+_HARMLESS = (describe(b"\0"), describe(b"some text"))  # what phones and programs write behind a JPEG picture
 
 
 @dataclass(frozen=True)
@@ -40,14 +40,15 @@ class Facts:
         return f"{self.width:,} x {self.height:,} pixels"
 
 
-def inspect(name: str, size: int, read: Callable[[int, int], bytes]) -> Facts:
+def inspect(name: str, size: int, read: Callable[[int, int], bytes], *, is_mask: bool = True) -> Facts:
     """The facts of a file of ``size`` bytes, whose ``read(start, length)`` gives at most ``length`` bytes.
 
     It is read at most 16 times and 256 KiB in all, mostly twice. ``name`` is the object's key, whose suffix must not
-    lie. Raises RecipeInvalid, which says what the file really is.
+    lie. Without ``is_mask`` transparent colours of a picture without an alpha channel are not looked for. Raises
+    RecipeInvalid, which says what the file really is.
     """
     file = File(name, size, read)
-    head = file.at(0, HEAD_BYTES)
+    head = file.at(0, HEAD_WINDOW)
     kind = sniff(head)
     if kind is None:
         raise file.refused(describe(head[:_BEGINNING]))
@@ -59,7 +60,7 @@ def inspect(name: str, size: int, read: Callable[[int, int], bytes]) -> Facts:
         )
     if disguise := _DISGUISE.search(head, 0, _BEGINNING):
         raise file.refused(f"a {kind.name} picture that is {describe(head[disguise.start() : _BEGINNING])} too")
-    header = _HEADERS[kind](file)
+    header = png_header(file, seeks_trns=is_mask) if kind is PictureFormat.PNG else jpeg_header(file)
     facts = Facts(kind, header.width, header.height, header.has_alpha)
     if header.width * header.height > MAX_PIXELS:
         found = f"a {kind.name} picture of {facts.size}, {header.width * header.height:,} in all"
@@ -80,9 +81,12 @@ def mask_problem(name: str, mask: Facts, first: Facts) -> str | None:
 
 
 def _check_end(file: File, kind: PictureFormat, header: Header) -> None:
-    """Raises RecipeInvalid unless the file ends where its picture does; padding and Samsung's trailer do no harm."""
-    start = max(0, file.size - TAIL_BYTES)
-    tail = file.at(start, TAIL_BYTES)
+    """Raises RecipeInvalid unless the file ends where its picture does.
+
+    Padding does no harm, nor what phones and programs write behind a JPEG picture, which every decoder passes over.
+    """
+    start = max(0, file.size - TAIL_WINDOW)
+    tail = file.at(start, TAIL_WINDOW)
     if _is_archive(tail):
         raise file.refused(f"a {kind.name} picture that is a ZIP archive too")
     body = tail.rstrip(_PADDING)
@@ -92,9 +96,11 @@ def _check_end(file: File, kind: PictureFormat, header: Header) -> None:
     picture_end = start + len(body) - trailer
     if trailer and not has_video and picture_end > 2 and is_whole(kind, file.at(picture_end - 2, 2)):
         return
-    if has_video or _MOTION.search(file.at(0, HEAD_BYTES)) or _MOTION.search(tail):
+    if has_video or _MOTION.search(file.at(0, HEAD_WINDOW)) or _MOTION.search(tail):
         raise file.refused(f"a {kind.name} picture with a video behind it (a motion photo)", "the picture alone")
     _, end, rest = tail[max(0, header.position - start) :].partition(PICTURE_END[kind])
+    if end and kind is PictureFormat.JPEG and describe(rest) in _HARMLESS:
+        return
     if end:
         raise file.refused(f"a {kind.name} picture with {len(rest):,} bytes behind its end ({describe(rest)})")
     raise file.refused(f"a {kind.name} picture without its end (cut off, or with much else behind it)")

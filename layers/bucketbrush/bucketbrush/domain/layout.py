@@ -60,7 +60,7 @@ def drop_problem(key: str, size: int, most: int = MAX_REFERENCE_BYTES) -> str | 
     """What is wrong with a file that should be a picture before anybody has looked into it, or None."""
     suffix = PurePosixPath(key).suffix
     if suffix.lower() not in PICTURE_SUFFIXES:
-        found = f"the suffix {suffix}" if suffix else "no suffix"
+        found = f"the suffix {suffix:.20}" if suffix else "no suffix"
         return f"{key}: found {found}; allowed: {', '.join(PICTURE_SUFFIXES)} in any case (or a {JOB_SUFFIX} document)."
     if not 0 < size <= most:
         way = (
@@ -78,6 +78,8 @@ def picture_key(given: str, bucket: str, folder: str) -> str | None:
     """
     if given.startswith(f"s3://{bucket}/"):
         key = given.removeprefix(f"s3://{bucket}/")
+        if {".", ".."} & {*key.split("/")}:  # whoever fetches a link to it would take these away
+            return None
     elif "://" in given or given.startswith(("/", "data:")):
         return None
     else:

@@ -37,6 +37,7 @@ _OTHERS = (
     (rb"BM", "a BMP picture"),
     (rb"II[*+]\0|MM\0[*+]", "a TIFF picture or a camera's raw file"),
     (rb"%PDF", "a PDF document"),
+    (rb"MZ|\x7fELF|#!", "a program or a script"),
     (rb"PK(?:\x03\x04|\x05\x06)", "a ZIP archive"),
     (rb"data:|iVBORw0KGgo|/9j/", "a picture as text (base64)"),
     (rb"(?i:<(?:!doctype )?html)", "markup: an HTML page"),
