@@ -13,8 +13,9 @@ import pytest
 from botocore.config import Config
 
 from bucketbrush.adapters.objects import Objects
-from bucketbrush.adapters.references import MAX_LINK_BYTES, SESSION_SECONDS, Presigner
+from bucketbrush.adapters.references import SESSION_SECONDS, Presigner
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.domain.addresses import MAX_LINK_BYTES
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.jobs import Invocation, ObjectVersion
 from bucketbrush.handover import HandOver

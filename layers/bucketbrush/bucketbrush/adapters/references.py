@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bucketbrush.domain.addresses import MAX_LINK_BYTES
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.jobs import ObjectVersion
 
@@ -21,7 +22,6 @@ SESSION_SECONDS = 3600  # what role chaining caps a session at (IAM User Guide, 
 LONGEST_LINK_SECONDS = 3300
 SHORTEST_LINK_SECONDS = 900
 MARGIN_SECONDS = 60
-MAX_LINK_BYTES = 2048  # the longest source URL that ToAPIs documents (video review page)
 
 
 @dataclass(frozen=True)

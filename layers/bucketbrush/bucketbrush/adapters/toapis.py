@@ -25,7 +25,7 @@ from bucketbrush.adapters.answers import (
     read_task,
     read_upload,
 )
-from bucketbrush.domain.addresses import MAX_PORT, api_origin, is_below, is_loopback
+from bucketbrush.domain.addresses import MAX_LINK_BYTES, MAX_PORT, api_origin, is_below, is_loopback
 from bucketbrush.domain.errors import (
     LinkDead,
     ProviderBusy,
@@ -37,7 +37,6 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.redact import redact
 
 RESULT_HOSTS = ("toapis.com", "toapis.cn")
-MAX_UPLOAD_LINK_BYTES = 2048  # ToAPIs, video review page: the longest source link
 _CONNECT_SECONDS = 5.0
 _MOST_REDIRECTS = 3
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -125,9 +124,9 @@ class ToApis:
             self._parsed(url, "link")
         except LinkDead as problem:
             raise ProviderBusy(f"upload: {problem.message}") from None
-        if len(url) > MAX_UPLOAD_LINK_BYTES or not url.isascii():
+        if len(url) > MAX_LINK_BYTES or not url.isascii():
             raise ProviderBusy(
-                f"upload: link: found {len(url):,} characters; allowed: {MAX_UPLOAD_LINK_BYTES:,}, and ASCII only."
+                f"upload: link: found {len(url):,} characters; allowed: {MAX_LINK_BYTES:,}, and ASCII only."
             )
         return url
 

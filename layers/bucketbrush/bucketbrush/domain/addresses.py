@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 
 MAX_PORT = 65_535
+MAX_LINK_BYTES = 2048  # the longest source link that ToAPIs documents (video review page)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _HOST = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from bucketbrush.domain.headers import HEAD_WINDOW, TAIL_WINDOW, File, Header, jpeg_header, png_header
+from bucketbrush.domain.layout import PICTURE_SUFFIXES
 from bucketbrush.domain.pictures import PICTURE_END, PictureFormat, describe, is_whole, sniff
 
 # Beyond it Pillow, which many services decode with, refuses (twice its Image.MAX_IMAGE_PIXELS).
 MAX_PIXELS = 178_956_970
 
-_SUFFIXES = {".png": PictureFormat.PNG, ".jpg": PictureFormat.JPEG, ".jpeg": PictureFormat.JPEG}
 _BEGINNING = 1024  # bytes in which readers of PDF look for its header; browsers look at fewer for theirs
 _DISGUISE = re.compile(rb"%PDF-|(?i:<(?:!doctype html|html|script|svg|\?php))")
 _PADDING = b"\0 \t\r\n"
@@ -53,7 +53,7 @@ def inspect(name: str, size: int, read: Callable[[int, int], bytes], *, is_mask:
     if kind is None:
         raise file.refused(describe(head[:_BEGINNING]))
     suffix = PurePosixPath(name).suffix.lower()
-    right = _SUFFIXES.get(suffix, kind)
+    right = PICTURE_SUFFIXES.get(suffix, kind)
     if right is not kind:
         raise file.refused(
             f"a {kind.name} picture", f"a {right.name} picture for {suffix} (rename it, or save it anew)"

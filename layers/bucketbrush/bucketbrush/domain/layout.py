@@ -13,7 +13,7 @@ REFERENCES_FOLDER = "references/"
 REFERENCE_PREFIXES = (INBOX_PREFIX, REFERENCES_FOLDER)
 RESULTS_PREFIX = "results/"
 DEFAULT_PRESET = "default"
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+PICTURE_SUFFIXES = {".png": PictureFormat.PNG, ".jpg": PictureFormat.JPEG, ".jpeg": PictureFormat.JPEG}
 JOB_SUFFIX = ".job.json"
 MAX_REFERENCE_BYTES = 50_000_000  # ToAPIs, image editing page: reference images, "max 50MB each"
 MAX_UPLOAD_BYTES = 10_000_000  # ToAPIs, upload page: 10 MB, read the narrow way
@@ -52,8 +52,7 @@ def preset_key(preset: str) -> str:
 
 def content_type(key: str) -> str:
     """The media type that a picture's suffix says."""
-    kind = PictureFormat.PNG if key.lower().endswith(".png") else PictureFormat.JPEG
-    return kind.content_type
+    return PICTURE_SUFFIXES[PurePosixPath(key).suffix.lower()].content_type
 
 
 def drop_problem(key: str, size: int, most: int = MAX_REFERENCE_BYTES) -> str | None:
