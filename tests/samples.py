@@ -7,13 +7,6 @@ from typing import Any
 
 from PIL import Image
 
-from bucketbrush.domain.catalogue import read_catalogue
-from local.engine.controller import ROOT
-
-MODELS = ROOT / "layers" / "bucketbrush" / "bucketbrush" / "models"
-# The two models that are ours, whatever documents somebody has put beside them.
-OURS = read_catalogue([("models/toapis.json", (MODELS / "toapis.json").read_bytes())])
-
 
 def picture(kind: str = "PNG", colour: tuple[int, int, int] = (200, 60, 40)) -> bytes:
     """A small real picture."""

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from bucketbrush.adapters import answers, toapis
-from tests.samples import OURS
+from tests.models import OURS
 from tests.template.stack import ROOT
 
 PAGE = (ROOT / "docs" / "provider.md").read_text()

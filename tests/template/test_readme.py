@@ -8,7 +8,7 @@ from bucketbrush.domain import errors
 from bucketbrush.domain.errors import Money
 from bucketbrush.domain.jobs import Outcome
 from bucketbrush.domain.life import STEPS, State
-from tests.samples import OURS
+from tests.models import OURS
 from tests.template.emitted import event_kinds, metrics
 from tests.template.stack import ROOT, load
 

@@ -29,7 +29,8 @@ from bucketbrush.settings import (
 from bucketbrush.status import Status
 from bucketbrush.submit import Submit
 from bucketbrush.sweep import Sweep
-from tests.samples import OURS, picture
+from tests.models import OURS
+from tests.samples import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

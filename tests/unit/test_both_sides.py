@@ -12,7 +12,7 @@ from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.recipe import Place, read_job, request_body
 from local.simulator.answers import RefusedError
 from local.simulator.rules import check
-from tests.samples import OURS
+from tests.models import OURS
 
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 KEYS = [f"inbox/{number}.png" for number in range(17)]

@@ -13,7 +13,7 @@ from bucketbrush.domain.errors import RecipeInvalid, SettingsInvalid
 from bucketbrush.domain.recipe import Place, read_job, read_preset, request_body
 from bucketbrush.wiring import deployed_catalogue
 from local.engine.controller import ROOT
-from tests.samples import MODELS
+from tests.models import MODELS
 
 BASE = ("models/toapis.json", (MODELS / "toapis.json").read_bytes())
 EDITING, VIP = "gpt-image-1.5-official", "gpt-image-2-vip"

@@ -18,7 +18,7 @@ from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import Place, read_job, read_preset
 from local import demo, progress, samples, serve, terminal
 from local.engine.sam import DeployError
-from tests.samples import OURS
+from tests.models import OURS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

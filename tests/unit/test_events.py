@@ -23,7 +23,7 @@ from bucketbrush.events import (
     SubmitCall,
 )
 from bucketbrush.intake import Again, Drop
-from tests.samples import OURS
+from tests.models import OURS
 from tests.unit.test_architecture import ROOT
 
 EVENTS = ROOT / "events"

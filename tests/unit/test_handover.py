@@ -24,7 +24,8 @@ from bucketbrush.domain.life import State
 from bucketbrush.handover import REUSE_SECONDS
 from bucketbrush.settings import ReferenceHandover, UnknownPolicy
 from bucketbrush.submit import Order
-from tests.samples import OURS, mask_picture
+from tests.models import OURS
+from tests.samples import mask_picture
 from tests.unit.fakes import LINK, PNG, PROMPT, SUBMIT_SETTINGS
 
 if TYPE_CHECKING:

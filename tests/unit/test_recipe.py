@@ -24,7 +24,7 @@ from bucketbrush.domain.recipe import (
     read_preset,
     request_body,
 )
-from tests.samples import OURS
+from tests.models import OURS
 
 EDITING = "gpt-image-1.5-official"  # ToAPIs image editing page
 VIP = "gpt-image-2-vip"  # ToAPIs GPT-Image-2-VIP page
