@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain.errors import LinkDead, ResultUnstored
+from bucketbrush.domain.errors import LinkDead, ResultUnstored, SubmitUnanswered, TaskUnreadable
 from tests.contract.scripted import Answer, Scripted, serving
 
 if TYPE_CHECKING:
@@ -172,6 +172,19 @@ def test_a_redirect_off_the_list_is_not_followed(script: Scripted, api: ToApis, 
     assert isinstance(caught.value, ResultUnstored)
     assert words in caught.value.message
     assert {asked.path for asked in script.asked} == {"/1.png"}
+
+
+@pytest.mark.parametrize(
+    "location", ["mailto:a@b.c", "javascript:x", "user:pw@x", "https:foo", "file:x", "http://[", ""]
+)
+def test_a_redirect_to_no_web_address_is_a_link_to_try_later(script: Scripted, api: ToApis, location: str) -> None:
+    script.answer = Answer(302, headers={"Location": location})
+    with pytest.raises(ResultUnstored):
+        fetch(api, f"{script.url}/1.png")
+    with pytest.raises(TaskUnreadable):
+        api.find("cat-1")
+    with pytest.raises(SubmitUnanswered):
+        api.submit({"model": "m", "prompt": "p"})
 
 
 def test_a_dead_link_behind_a_redirect_is_dead(script: Scripted, api: ToApis) -> None:

@@ -70,6 +70,9 @@ def told(code: Any, message: str = "no", kind: Any = None) -> dict[str, Any]:
         ({"id": "tsk_1", "error": None, "success": None}, "tsk_1"),
         (b'\xef\xbb\xbf{"id": "tsk_1"}', "tsk_1"),
         ('{"id": "tsk_1"}'.encode("utf-16"), "tsk_1"),
+        ({"code": 0, "message": "ok", "data": {"task_id": "tsk_1"}}, "tsk_1"),
+        ({"code": "success", "data": {"task_id": "tsk_1", "status": "submitted"}}, "tsk_1"),
+        ({"id": "tsk_1", "type": "image"}, "tsk_1"),
     ],
 )
 def test_a_task_id_is_taken(body: Any, task_id: str) -> None:
@@ -143,6 +146,7 @@ CONTENT, MONEY, NO_KEY, REFUSED, BUSY, UNCLEAR = (
         (400, told(500, "upstream timeout"), SubmitUnanswered),
         (400, told(409, "duplicate client_business_id"), SubmitUnanswered),
         (400, told("504"), SubmitUnanswered),
+        (429, told(500, "slow down"), ProviderBusy),
         (400, told("invalid_reference_images"), REFUSED),
         (400, told("webhook_not_configured"), REFUSED),
         (404, told(404, kind="not_found_error"), REFUSED),
@@ -266,6 +270,7 @@ def test_a_busy_provider_names_its_time(header: str, seconds: int | None) -> Non
     [
         {"error": {"code": "server_busy", "message": "no"}, "id": "req_1"},
         {"code": "quota_not_enough", "id": "req_1"},
+        {"code": "quota_not_enough", "message": "no", "data": {"id": "req_1"}},
         {"error": "busy", "task_id": "req_1"},
     ],
 )
@@ -279,6 +284,7 @@ def test_an_error_beside_an_id_is_no_task(body: Any) -> None:
     [
         ({"status": "settled", "credits": "3", "cost_usd": "0.015"}, True),
         ({"status": "settled", "cost_usd": 0.5}, True),
+        ({"status": "Settled"}, True),
         ({"status": "settled", "credits": "0", "cost_usd": "0.000"}, False),
         ({"status": "refunded", "credits": "3"}, False),
         ({"status": "pending"}, False),
@@ -333,6 +339,9 @@ def test_the_envelope_is_not_taken_for_the_task(body: dict[str, Any], state: Tas
         {"status": "completed"},
         {"status": "success", "data": None},
         {"status": "pending"},
+        {"code": 500, "message": "busy", "data": {"status": "error"}},
+        {"code": 0, "data": {"status": "success"}},
+        {"data": {"status": "failed", "message": "busy"}},
     ],
 )
 def test_a_status_without_a_task_is_the_envelopes(body: dict[str, Any]) -> None:
@@ -354,6 +363,7 @@ def test_a_status_without_a_task_is_the_envelopes(body: dict[str, Any]) -> None:
         ({"result": "ready", "url": "u1"}, ["u1"]),
         ({"data": {"result": {"data": [{"url": "u1"}]}}}, ["u1"]),
         ({"data": {"data": [{"url": ["u1"]}]}}, ["u1"]),
+        ({"result": {"data": "none"}, "url": "u1"}, ["u1"]),
         ({"data": {"url": "u1"}}, ["u1"]),
         ({"data": "u1"}, []),
         ({"url": ["u1"]}, ["u1"]),
@@ -431,7 +441,7 @@ def test_odd_numbers_do_no_harm(value: Any, progress: int | None, moment: int | 
     ],
 )
 def test_a_refusal_of_the_content_is_told_from_a_failure(error: dict[str, Any], kind: type[BucketbrushError]) -> None:
-    for body in ({"id": "tsk_1", "status": "failed", **error}, {"data": {"status": "failed", **error}}):
+    for body in ({"id": "tsk_1", "status": "failed", **error}, {"data": {"id": "tsk_1", "status": "failed", **error}}):
         assert type(task(body).problem) is kind
 
 

@@ -508,6 +508,16 @@ def test_fewer_links_than_before_number_no_picture_anew(world: World) -> None:
     assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.COMPLETED, [FIRST, SECOND])
 
 
+def test_while_nothing_is_stored_a_shorter_list_is_taken_as_it_is(world: World) -> None:
+    waiting(world, DEAD, DEAD)
+    with pytest.raises(ResultUnstored):
+        finalize(world)
+    world.api.pictures["https://new/1"] = PNG
+    world.api.task = task(TaskState.DONE, "https://new/1")
+    told = finalize(world)
+    assert (told.outcome, [picture.key for picture in told.pictures]) == (Outcome.PARTIAL, [FIRST])
+
+
 def test_new_links_that_are_fewer_are_not_taken(world: World) -> None:
     waiting(world, DEAD, PNG)
     world.api.pictures |= {"https://new/2": PNG}

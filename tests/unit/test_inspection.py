@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import struct
 import tracemalloc
+from contextlib import suppress
+from io import BytesIO
 from typing import TYPE_CHECKING
 from zlib import compress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.headers import HEAD_WINDOW, MAX_BYTES, MAX_READS
@@ -287,6 +291,26 @@ def test_what_helps_against_too_much_metadata_is_said() -> None:
     assert "save the picture without EXIF, XMP and ICC data" in refusal(png(*pieces))
 
 
+def noise(chance: random.Random) -> bytes:
+    """A photo's worth of JPEG data, larger than what is read of its end."""
+    buffer = BytesIO()
+    Image.frombytes("RGB", (400, 400), chance.randbytes(480_000)).save(buffer, "JPEG", quality=95)
+    return buffer.getvalue()
+
+
+def test_half_a_jpeg_before_noise_is_no_whole_one() -> None:
+    """Somewhere in noise there is an end mark, and mostly a mark before it that no picture's data holds."""
+    chance = random.Random(5)
+    content = noise(chance)
+    assert look(content + b'vivo{"camera": 1}')[0].size == "400 x 400 pixels"
+    passed = 0
+    for _ in range(40):
+        with suppress(RecipeInvalid):
+            look(content[: len(content) // 2] + chance.randbytes(100_000))
+            passed += 1
+    assert passed <= 4
+
+
 @pytest.mark.parametrize(
     "trailer",
     [
@@ -333,6 +357,9 @@ def test_what_phones_and_programs_write_behind_a_jpeg_does_no_harm(trailer: byte
         (jpeg() + b"\n#!/bin/sh\nexit", "a JPEG picture with 15 bytes behind its end (a program or a script)"),
         (jpeg(pictures.exif(jpeg())) + b"MZ\x90", "a JPEG picture with 3 bytes behind its end"),
         (jpeg() + b"\x7fELF\2\1", "behind its end (a program or a script)"),
+        (jpeg() + b"\1" + pictures.archive()[:-22] + b"PK\5\6 x", "behind its end"),
+        (jpeg() + b"\1Rar!\x1a\7\1\0", "behind its end"),
+        (jpeg() + b"\0017z\xbc\xaf\x27\x1c", "behind its end"),
         (jpeg(segment(0xFE, b"c" * 2000)) + b"<html>", "behind its end (markup: an HTML page)"),
         (jpeg(segment(0xFE, b"c" * 2000)) + pictures.saved("PDF"), "behind its end (a PDF document)"),
         (png() + b"\1" * 100_000, "a PNG picture without its end (cut off, or with much else behind it)"),

@@ -405,6 +405,12 @@ def test_an_empty_mask_of_a_dropped_document_is_no_mask_at_all() -> None:
         job(FILE, references=["cat.png"], mask="")
 
 
+@pytest.mark.parametrize("model", [EDITING, VIP])
+def test_null_is_left_out(model: str) -> None:
+    assert job(model=model, references=None, mask=None).mask is None
+    assert recipe(model, references=None, mask=None)["model"] == model
+
+
 @pytest.mark.parametrize("name", ["mask", "mask_url"])
 def test_a_mask_goes_with_references(name: str) -> None:
     asked = job(FILE, references=["cat.png"], **{name: "references/cat.mask.png"})

@@ -23,7 +23,7 @@ from bucketbrush.domain.errors import (
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Invocation, Job
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job
 from bucketbrush.domain.life import STOPPED, State
 from bucketbrush.domain.result import Announcement, Picture, Result, announcement_of, make_result, verdict_of
 from bucketbrush.observability import count, logger, note_operator_problem
@@ -102,10 +102,15 @@ class Finalize:
         job.demand_free(now)
         if job.state is State.SUBMITTING and (task := self._found(job, now, stopped=fault == STOPPED)):
             return self.ledger.change(
-                job, state=State.WAITING, task_id=task.task_id, submitted_at=job.submitting_at, next_check=next_check
+                job,
+                state=State.WAITING,
+                task_id=task.task_id,
+                submitted_at=job.submitting_at,
+                next_check=next_check,
+                **UNHELD,
             )
         verdict = verdicts.without_task(job, fault)
-        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=next_check)
+        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=next_check, **UNHELD)
 
     def _found(self, job: Job, now: int, *, stopped: bool) -> Task | None:
         """The task of a submit whose answer was lost, or None; raises TaskUnreadable while it may still be found."""
@@ -200,7 +205,7 @@ class Finalize:
         """Store each picture by itself: all that are stored, why some never will be, and why some are not yet."""
         pictures = dict(kept)
         total = len(links.task.urls)
-        if total < (job.links or 0):
+        if kept and total < (job.links or 0):
             # Pictures are numbered by their links: in a shorter list the numbers are others.
             return pictures, [], [f"Task {links.task.task_id} lists {total} links now, and {job.links} before."]
         never: list[str] = []

@@ -23,7 +23,7 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
@@ -32,8 +32,6 @@ from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
 _FREE: dict[str, Any] = {"owner": "", "lease_until": 0}
-# Whoever has the link to an upload can read the picture.
-_UNHELD = {**_FREE, "hold_seconds": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
 _SOON = 1  # seconds until a hand-over goes on
 
 
@@ -195,7 +193,8 @@ class Submit:
             plan=self.settings.poll_plan_seconds,
             submitted_at=job.submitting_at,
             next_check=self._next_check(),
-            **_UNHELD,
+            **UNHELD,
+            **_FREE,
         )
 
     def _hold(
@@ -221,7 +220,9 @@ class Submit:
 
     def _decide(self, job: Job, verdict: Verdict) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
-        return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **_UNHELD)
+        return self.ledger.change(
+            job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **UNHELD, **_FREE
+        )
 
     def _next_check(self, hold_seconds: int = 0) -> int:
         return int(self.now()) + hold_seconds + self.settings.sweep_after_seconds

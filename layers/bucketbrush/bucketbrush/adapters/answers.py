@@ -247,7 +247,13 @@ def _task_body(content: dict[str, Any]) -> dict[str, Any] | None:
     is_named = _names_task(content)
     places = (content, content.get("data")) if is_named else (content.get("data"), content)
     bodies = (body for body in places if isinstance(body, dict) and isinstance(body.get("status"), str))
-    return next((body for body in bodies if is_named or body is not content or any(_links_of(body))), None)
+    return next((body for body in bodies if is_named or _is_task(body, content)), None)
+
+
+def _is_task(body: dict[str, Any], content: dict[str, Any]) -> bool:
+    """Whether a status is a task's own; that nested one waits can be believed without more."""
+    waits = body is not content and body["status"].strip().lower() not in ENDS
+    return waits or _names_task(body) or any(_links_of(body))
 
 
 def _names_task(body: dict[str, Any]) -> bool:
@@ -276,7 +282,7 @@ def _links_of(body: dict[str, Any]) -> Iterator[str]:
     result, data = body.get("result"), body.get("data")
     inner = result.get("data") if isinstance(result, dict) else None
     nested = data.get("result") if isinstance(data, dict) else None
-    for place in (inner, _no_word(result), body.get("url"), _no_word(data), nested):
+    for place in (_no_word(inner), _no_word(result), body.get("url"), _no_word(data), nested):
         if found := list(_flat(place)):
             yield from found
             return
@@ -293,7 +299,7 @@ def _flat(place: Any, depth: int = _DEEPEST_LINK) -> Iterator[str]:
         # One that is too long stays, cut: left out, it would move the numbers of the pictures behind it.
         yield place.strip()[: MAX_LINK_CHARACTERS + 1]
     elif isinstance(place, dict) and depth:
-        yield from _flat(place.get("url") or place.get("data"), depth - 1)
+        yield from _flat(place.get("url") or _no_word(place.get("data")), depth - 1)
     elif isinstance(place, list) and depth:
         for item in place:
             yield from _flat(item, depth - 1)
@@ -335,7 +341,8 @@ def _kind(answer: Answer, said: _Said) -> type[ProviderBusy | ProviderRefused | 
         return ProviderBusy
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _REFUSING_CODES.intersection(said.codes):
         return ProviderRefused
-    if not answer.is_client_error or {status, said.number} & {*UNCLEAR} or (said.number or 0) >= _SERVER_FAULT:
+    is_unclear = {status, said.number} & {*UNCLEAR} or (said.number or 0) >= _SERVER_FAULT
+    if not answer.is_client_error or (is_unclear and status != HTTPStatus.TOO_MANY_REQUESTS):
         return SubmitUnanswered
     return _client_fault(status, said)
 
@@ -361,14 +368,15 @@ def _task_problem(said: _Said) -> ContentRefused | TaskFailed:
 
 def _is_error(content: dict[str, Any], said: _Said) -> bool:
     """Whether it is an error whose id is not a task's: of the request, say."""
-    return not isinstance(content.get("status"), str) and bool(content.get("error") or said.codes)
+    return not isinstance(content.get("status"), str) and bool(content.get("error") or said.has(_NO_MONEY))
 
 
 def _is_settled(billing: Any) -> bool:
-    """Whether money was kept (ToAPIs, image task status page: failed tasks are refunded, amounts are texts)."""
-    if not isinstance(billing, dict) or billing.get("status") != "settled":
+    """Whether money was kept (ToAPIs, image task status page: amounts are texts, and one that is missing is not 0)."""
+    if not isinstance(billing, dict) or _text(billing.get("status")).lower() != "settled":
         return False
-    return any(str(billing.get(name) or "0").strip("0.") for name in ("credits", "cost_usd"))
+    amounts = [str(billing[name]) for name in ("credits", "cost_usd") if billing.get(name) is not None]
+    return not amounts or any(amount.strip("0.") for amount in amounts)
 
 
 def _objects(said: _Said, *, by_words: bool) -> bool:

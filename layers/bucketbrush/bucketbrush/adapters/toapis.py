@@ -216,8 +216,8 @@ class ToApis:
 def _opened(client: httpx.Client, method: str, url: httpx.URL, **request: Any) -> Iterator[httpx.Response]:
     try:
         answer = client.send(client.build_request(method, url, **request), stream=True)
-    except UnicodeError:
-        # httpx reads where a redirect leads, although it does not follow, and breaks at what is no IDNA name.
+    except (UnicodeError, httpx.InvalidURL):
+        # httpx reads where a redirect leads, although it does not follow, and breaks at what is no web address.
         raise httpx.RemoteProtocolError("a redirect leads to no address") from None
     with closing(answer):
         yield answer

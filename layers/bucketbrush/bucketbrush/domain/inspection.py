@@ -23,6 +23,8 @@ _DISGUISE = re.compile(rb"%PDF-|(?i:<(?:!doctype html|html|script|svg|\?php))")
 _PADDING = b"\0 \t\r\n"
 _MOTION = re.compile(rb"(?:MotionPhoto|MicroVideo)(?:>|=[\"'])1|ftyp|mvhd|mdat")  # Google's XMP, or boxes of MP4
 _SAMSUNG_VIDEO = 0x0A30
+_ARCHIVE = re.compile(rb"PK(?:\x05\x06|\x01\x02|\x03\x04)|Rar!\x1a\x07|7z\xbc\xaf\x27\x1c")
+_NO_DATA = re.compile(rb"\xff[\x01-\xbf]")  # markers that do not stand in a JPEG picture's data (T.81, table B.1)
 _HARMLESS = (describe(b"\0"), describe(b"some text"))  # what phones and programs write behind a JPEG picture
 
 
@@ -98,8 +100,9 @@ def _check_end(file: File, kind: PictureFormat, header: Header) -> None:
         return
     if has_video or _MOTION.search(file.at(0, HEAD_WINDOW)) or _MOTION.search(tail):
         raise file.refused(f"a {kind.name} picture with a video behind it (a motion photo)", "the picture alone")
-    _, end, rest = tail[max(0, header.position - start) :].partition(PICTURE_END[kind])
-    if end and kind is PictureFormat.JPEG and describe(rest) in _HARMLESS:
+    data, end, rest = tail[max(0, header.position - start) :].partition(PICTURE_END[kind])
+    is_data = start <= header.position or not _NO_DATA.search(data)
+    if end and kind is PictureFormat.JPEG and is_data and describe(rest) in _HARMLESS and not _ARCHIVE.search(rest):
         return
     if end:
         raise file.refused(f"a {kind.name} picture with {len(rest):,} bytes behind its end ({describe(rest)})")

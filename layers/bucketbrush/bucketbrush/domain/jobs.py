@@ -141,6 +141,10 @@ class Job(Frozen):
             raise JobBusy(f"job {self.job_id}: another invocation works on it for {left} s more.")
 
 
+# What of a row has done its work when a job is held no longer; whoever has the link to an upload can read the picture.
+UNHELD: dict[str, Any] = {"hold_seconds": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
+
+
 def attempt_job_id(job: Job) -> str:
     """The id of the next deliberate attempt at what this job was to do: a job of its own, so nothing is overwritten."""
     name, dash, identity = (job.again_of or job.job_id).rpartition("-")

@@ -152,7 +152,7 @@ def _preset_problems(document: dict[str, Any], model: Model) -> Iterator[_Proble
     names = _reference_names(model)
     if not names:
         yield "model", f"found {_found(document.get('model'))}; allowed: one that takes references"
-    if given := [name for name in (*names, *_mask_names(model)) if name in document]:
+    if given := [name for name in (*names, *_mask_names(model)) if document.get(name) is not None]:
         yield given[0], "found in a preset; allowed: in a job document (.job.json) only"
 
 
@@ -207,7 +207,8 @@ def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str])
     known = list(dict.fromkeys(["model", *model.fields, *also]))
     # Those of pictures are no unknown words in a preset, which has its own sentence for them.
     pictures = (*_reference_names(model), *_mask_names(model))
-    if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in (*known, *pictures)]:
+    none = [name for name in (_REFERENCES, _MASK) if document.get(name) is None]
+    if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in (*known, *pictures, *none)]:
         more = f" and {len(unknown) - _MOST_NAMED:,} more" if len(unknown) > _MOST_NAMED else ""
         yield _OTHERS, f"found {', '.join(unknown[:_MOST_NAMED])}{more}; allowed: {', '.join(known)}"
 
