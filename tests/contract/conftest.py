@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from local.simulator import Simulator
+from tests.contract.scripted import Scripted, serving
 from tests.waiting import until
 
 if TYPE_CHECKING:
@@ -137,3 +138,10 @@ def picture_host() -> Iterator[PictureHost]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def script() -> Iterator[Scripted]:
+    """A server that is told what to answer."""
+    with serving() as made:
+        yield made

@@ -15,10 +15,10 @@ from bucketbrush.domain.errors import JobBusy, Money, StepForbidden
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import STEPS, WRITE_ONCE, Actor, State
 from tests.contract.aws import client, jobs_table, name, scripted_client, seed, table
-from tests.contract.scripted import Answer, Scripted, serving
+from tests.contract.scripted import Answer, Scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["table"]
 CROWD = 20
@@ -374,12 +374,6 @@ def test_a_sweep_does_not_disturb_who_works_on_the_job(fresh: str) -> None:
 
 
 # ---- Other answers ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def script() -> Iterator[Scripted]:
-    with serving() as made:
-        yield made
 
 
 @pytest.mark.parametrize("actor", Actor)

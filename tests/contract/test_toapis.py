@@ -24,12 +24,10 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from tests.contract.scripted import Answer, Scripted, serving
+from tests.contract.scripted import Answer, Scripted
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from local.simulator import Simulator
 
 KEY = "sk-live-0123456789abcdef"
@@ -43,12 +41,6 @@ PATH = "/v1/images/generations"
 
 def error(code: Any = "internal_error", message: str = "no", kind: str = "some_error") -> dict[str, Any]:
     return {"error": {"code": code, "message": message, "type": kind}}
-
-
-@pytest.fixture
-def script() -> Iterator[Scripted]:
-    with serving() as made:
-        yield made
 
 
 @pytest.fixture

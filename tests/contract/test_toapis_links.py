@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.errors import LinkDead, ResultUnstored, SubmitUnanswered, TaskUnreadable
-from tests.contract.scripted import Answer, Scripted, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.contract.scripted import Answer, Scripted
 
 KEY = "sk-live-0123456789abcdef"
 PICTURE = Answer(body=b"0123456789")
-
-
-@pytest.fixture
-def script() -> Iterator[Scripted]:
-    with serving() as made:
-        yield made
 
 
 @pytest.fixture

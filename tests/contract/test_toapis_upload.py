@@ -19,7 +19,7 @@ from bucketbrush.domain.errors import (
     ProviderRefused,
     ProviderUnreachable,
 )
-from tests.contract.scripted import Answer, Scripted, serving
+from tests.contract.scripted import Answer, Scripted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,12 +37,6 @@ def uploaded(url: Any = LINK) -> Answer:
 
 def refused(status: int, message: str, **more: Any) -> Answer:
     return Answer(status, {"success": False, "message": message, **more})
-
-
-@pytest.fixture
-def script() -> Iterator[Scripted]:
-    with serving() as made:
-        yield made
 
 
 @pytest.fixture
