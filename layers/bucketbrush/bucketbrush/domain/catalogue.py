@@ -21,13 +21,18 @@ _OURS = ("model", "references", "mask", "client_business_id")
 _RATIO = re.compile(r"([1-9][0-9]{0,3}):([1-9][0-9]{0,3})")
 
 
-class OneOf(Frozen):
+class _Field(Frozen):
+    """What every rule may say."""
+
+    required: bool = False
+
+
+class OneOf(_Field):
     """One of a list of words; upper and lower case are the same (the API's own pages write both 1k and 1K)."""
 
     kind: Literal["one of"] = "one of"
     values: Annotated[tuple[str, ...], Field(min_length=1)]
     default: str | None = None
-    required: bool = False
 
     @property
     def allowed(self) -> str:
@@ -39,14 +44,13 @@ class OneOf(Frozen):
         return spellings.get(value.lower()) if isinstance(value, str) else None
 
 
-class Ratio(Frozen):
+class Ratio(_Field):
     """Any ``width:height`` that is no steeper than ``steepest`` to 1 either way, or one of ``words``."""
 
     kind: Literal["ratio"]
     steepest: Annotated[int, Field(ge=1)]
     words: tuple[str, ...] = ()
     default: str | None = None
-    required: bool = False
 
     @property
     def allowed(self) -> str:
@@ -61,14 +65,13 @@ class Ratio(Frozen):
         return value.lower() if value.lower() in self.words else None
 
 
-class Whole(Frozen):
+class Whole(_Field):
     """A whole JSON number: the API does not take numbers in quotes."""
 
     kind: Literal["whole"] = "whole"
     low: int
     high: int
     default: int | None = None
-    required: bool = False
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:
@@ -85,13 +88,12 @@ class Whole(Frozen):
         return value if whole and self.low <= value <= self.high else None
 
 
-class Text(Frozen):
+class Text(_Field):
     """Any text that UTF-8 can say but an empty one. ``longest`` counts characters."""
 
     kind: Literal["text"] = "text"
     longest: int | None = None
     default: str | None = None
-    required: bool = False
 
     @property
     def allowed(self) -> str:

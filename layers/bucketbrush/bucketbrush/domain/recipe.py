@@ -209,8 +209,7 @@ def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str])
     pictures = (*_reference_names(model), *_mask_names(model))
     none = [name for name in (_REFERENCES, _MASK) if document.get(name) is None]
     if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in (*known, *pictures, *none)]:
-        more = f" and {len(unknown) - _MOST_NAMED:,} more" if len(unknown) > _MOST_NAMED else ""
-        yield _OTHERS, f"found {', '.join(unknown[:_MOST_NAMED])}{more}; allowed: {', '.join(known)}"
+        yield _OTHERS, f"found {_named(unknown)}; allowed: {', '.join(known)}"
 
 
 def _limit_problems(document: dict[str, Any], model: Model) -> Iterator[_Problem]:
@@ -233,11 +232,8 @@ def _reference_problems(field: str, given: Any, most: int, place: Place) -> Iter
     if not isinstance(given, list):
         yield field, f"found {_found(given)}; allowed: a list of {place.allowed}"
         return
-    wrong = [(index, key) for index, key in enumerate(given) if not place.takes(key)]
-    if wrong:
-        named = ", ".join(f"[{index}] {_found(key)}" for index, key in wrong[:_MOST_NAMED])
-        more = f" and {len(wrong) - _MOST_NAMED:,} more" if len(wrong) > _MOST_NAMED else ""
-        yield field, f"found {named}{more}; allowed: {place.allowed}"
+    if wrong := [f"[{index}] {_found(key)}" for index, key in enumerate(given) if not place.takes(key)]:
+        yield field, f"found {_named(wrong)}; allowed: {place.allowed}"
     if len(given) > most:
         yield field, f"found {len(given):,}; allowed: at most {most}"
 
@@ -247,6 +243,12 @@ def _mask_problems(field: str, mask: Any, references: Any, place: Place) -> Iter
         yield field, f"found {_found(mask)}; allowed: {place.allowed}"
     if not references:
         yield field, "found without references; allowed: together with at least one"
+
+
+def _named(found: Sequence[str]) -> str:
+    """The first of what was found, and how much more there is."""
+    more = f" and {len(found) - _MOST_NAMED:,} more" if len(found) > _MOST_NAMED else ""
+    return ", ".join(found[:_MOST_NAMED]) + more
 
 
 def _found(value: Any) -> str:
