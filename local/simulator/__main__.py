@@ -51,7 +51,14 @@ def main(arguments: list[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log the signed URLs of references
     settings = Settings(
-        options.queue_seconds, options.task_seconds, options.jitter, options.seed, options.api_key, options.paint
+        options.queue_seconds,
+        options.task_seconds,
+        options.jitter,
+        options.seed,
+        options.api_key,
+        options.paint,
+        options.submits_per_second,
+        options.submits_burst,
     )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises the signal again once all is closed
     with (
@@ -99,6 +106,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--api-key", default=default.api_key, help="the key that clients must send")
     parser.add_argument(
         "--no-paint", dest="paint", action="store_false", help="copies of one picture: for thousands of tasks"
+    )
+    parser.add_argument("--submits-per-second", type=float, help="submits beyond this rate get 429 (default: no limit)")
+    parser.add_argument(
+        "--submits-burst", type=int, default=default.submits_burst, help="submits that may come at once before that"
     )
     parser.add_argument("--die-with-parent", action="store_true", help="end when stdin is closed")
     return parser

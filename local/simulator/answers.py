@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse
 
 Json = dict[str, Any]
 
+LIMITED = (429, "rate_limit_exceeded", "too many requests", "rate_limit_error")  # the parts of a RefusedError
 LINK_SECONDS = 86_400  # ToAPIs task status page: expires_at is completed_at plus a day
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from math import ceil
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from local.simulator import answers
 from local.simulator.answers import RefusedError
 from local.simulator.faults import FAULTS, Faults, Hook, for_task
+from local.simulator.limits import TokenBucket
 from local.simulator.painting import paint, paint_copies
 from local.simulator.rules import business_id_of, check
 from local.simulator.studio import Studio
@@ -41,6 +43,7 @@ class Settings:
     """How a simulator behaves. Seconds are real; `jitter` is the fraction by which each duration varies.
 
     Without `paint` every picture is a copy, of the ordered pixels and with bytes of its own: for thousands of tasks.
+    Submits have no limit when `submits_per_second` is None, else that rate after a burst of `submits_burst`.
     """
 
     queue_seconds: float = 1.0
@@ -49,6 +52,8 @@ class Settings:
     seed: int | None = None
     api_key: str = "sk-simulator"
     paint: bool = True
+    submits_per_second: float | None = None
+    submits_burst: int = 5
 
 
 class World:
@@ -63,6 +68,9 @@ class World:
         self.uploads = UploadDesk(clock, files)
         self.faults = Faults(FAULTS)
         self.studio = Studio(clock, files, paint if settings.paint else paint_copies)
+        rate = settings.submits_per_second
+        self.limit = None if rate is None else TokenBucket(clock, rate, settings.submits_burst)
+        self.submits_refused = 0  # by this limit, not by faults
         self.reused_connections = 0  # requests on a connection that had carried one before; those of control apart
 
     def reset(self) -> None:
@@ -72,6 +80,9 @@ class World:
         self.uploads.records.clear()
         self.faults.clear()
         self.files.clear()
+        if self.limit:
+            self.limit.refill()
+        self.submits_refused = 0
         self.reused_connections = 0
 
 
@@ -92,11 +103,12 @@ class Api:
     async def submit(self, request: Request) -> Response:
         """Both model pages: a valid order becomes a queued task, anything else an error body and no task."""
         self._authorise(request)
-        world, body = self._world, await _json(request)
-        business_id, prompt = business_id_of(body), _prompt_of(body)
-        if business_id:
-            world.book.posts[business_id] += 1
-        own = world.faults.of_order(business_id, prompt)
+        if limited := self._limited():
+            with suppress(RefusedError):  # what is no JSON names no order that could be counted
+                await self._received(request)
+            return limited
+        world, body = self._world, await self._received(request)
+        own = world.faults.of_order(business_id_of(body), _prompt_of(body))
         if refusal := world.faults.strike(
             Hook.SUBMIT, own, request=request, sent=body if isinstance(body, dict) else {}
         ):
@@ -133,6 +145,25 @@ class Api:
         except NotUploadedError as error:
             return not_uploaded(str(error))
         return world.faults.strike(Hook.UPLOADED, [], body=body) or JSONResponse(body)
+
+    def _limited(self) -> Response | None:
+        """ToAPIs async rate limits page: a token bucket; each submit takes a token, business failures too."""
+        world = self._world
+        if world.limit is None or not (wait := world.limit.take()):
+            return None
+        world.submits_refused += 1
+        answer = RefusedError(*answers.LIMITED, str(ceil(wait))).response()
+        answer.headers["X-RateLimit-Limit"] = str(world.limit.capacity)
+        answer.headers["X-RateLimit-Remaining"] = "0"
+        answer.headers["X-RateLimit-Category"] = "async_submit"
+        return answer
+
+    async def _received(self, request: Request) -> object:
+        """The body of a POST, counted for its client_business_id whatever becomes of it."""
+        body = await _json(request)
+        if business_id := business_id_of(body):
+            self._world.book.posts[business_id] += 1
+        return body
 
     def _authorise(self, request: Request) -> None:
         """Both model pages, section "Authorizations": `Authorization: Bearer YOUR_API_KEY`."""
@@ -194,6 +225,7 @@ class Control:
             {
                 "status": "ok",
                 "tasks": len(world.book.tasks),
+                "submits_refused": world.submits_refused,
                 "keys_sent_to_files": world.files.keys_received,
                 "reused_connections": world.reused_connections,
             }
@@ -208,7 +240,7 @@ class Control:
         return JSONResponse({"uploads": self._world.uploads.records})
 
     async def reset(self, _: Request) -> Response:
-        """Forget tasks, uploads, faults and files."""
+        """Forget tasks, uploads, faults and files; submits have their whole burst again."""
         self._world.reset()
         return JSONResponse({"status": "ok"})
 

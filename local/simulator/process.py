@@ -35,7 +35,8 @@ class Simulator:
 
     `base_url`, `files_url`, `api_key` and `pid` are there once it has started. It ends with the block, and also when
     this process dies. Its log (no prompts, keys or query strings) goes to `log`, or to a file that ends with it.
-    Without `paint` every picture is a copy with bytes of its own: for thousands of tasks.
+    Without `paint` every picture is a copy with bytes of its own: for thousands of tasks. Submits have no limit when
+    `submits_per_second` is None, else that rate after a burst of `submits_burst`; what is beyond it gets 429.
     """
 
     base_url: str
@@ -54,6 +55,8 @@ class Simulator:
         port: int = 0,
         files_port: int = 0,
         paint: bool = True,
+        submits_per_second: float | None = None,
+        submits_burst: int = 5,
         log: Path | None = None,
     ) -> None:
         options = {
@@ -64,6 +67,8 @@ class Simulator:
             "api-key": api_key,
             "port": port,
             "files-port": files_port,
+            "submits-per-second": submits_per_second,
+            "submits-burst": submits_burst,
         }
         given = [f"--{name}={value}" for name, value in options.items() if value is not None]
         self._command = [sys.executable, "-m", "local.simulator", "--die-with-parent", *given]
@@ -122,11 +127,11 @@ class Simulator:
         self._control("DELETE", "faults")
 
     def health(self) -> dict[str, Any]:
-        """Counts: tasks, keys_sent_to_files, reused_connections."""
+        """Counts: tasks, submits_refused (by `submits_per_second`), keys_sent_to_files, reused_connections."""
         return self._control("GET", "health")
 
     def reset(self) -> None:
-        """Forget tasks, uploads, faults and files."""
+        """Forget tasks, uploads, faults and files; submits have their whole burst again."""
         self._control("POST", "reset")
 
     def log_text(self) -> str:

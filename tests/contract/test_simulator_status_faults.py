@@ -300,6 +300,44 @@ def test_billing_pending(simulator_api):
     assert (body["status"], body["billing"]) == ("completed", {"status": "pending"})
 
 
+def test_billing_pending_for_a_while(simulator_api):
+    task_id = simulator_api.accepted(prompt="fault:billing-pending=2")
+    bodies = [simulator_api.finished(task_id), *(simulator_api.status(task_id).json() for _ in range(2))]
+
+    assert {body["status"] for body in bodies} == {"completed"}
+    assert [body["billing"]["status"] for body in bodies] == ["pending", "pending", "settled"]
+
+
+@pytest.mark.parametrize(
+    ("marker", "cost_usd", "credit"),
+    [
+        ("fault:billing-amount", "0.02", "4"),
+        ("fault:billing-amount=2", "2", "400"),
+        ("fault:billing-amount=0.0125", "0.0125", "2.5"),
+    ],
+)
+def test_billing_amount(simulator_api, marker, cost_usd, credit):
+    body = simulator_api.finished(simulator_api.accepted(prompt=marker, n=3))
+
+    assert body["billing"] == {"status": "settled", "credits": credit, "cost_usd": cost_usd}
+
+
+@pytest.mark.parametrize(
+    "prompt", ["fault:billing-amount fault:billing-pending=1", "fault:billing-pending=1 fault:billing-amount"]
+)
+def test_an_amount_that_comes_later(simulator_api, prompt):
+    task_id = simulator_api.accepted(prompt=prompt)
+
+    assert simulator_api.finished(task_id)["billing"] == {"status": "pending"}
+    assert simulator_api.status(task_id).json()["billing"]["cost_usd"] == "0.02"
+
+
+def test_a_failed_task_is_refunded_whatever_the_amount(simulator_api):
+    body = simulator_api.finished(simulator_api.accepted(prompt="fault:task-failed fault:billing-amount=2"))
+
+    assert body["billing"] == {"status": "refunded", "credits": "0", "cost_usd": "0"}
+
+
 def test_no_expiry(simulator_api):
     body = simulator_api.finished(simulator_api.accepted(prompt="fault:no-expiry"))
 

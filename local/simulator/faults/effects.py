@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
+from local.simulator import answers
 from local.simulator.answers import Json, RefusedError, error_body
 from local.simulator.wire import HalfAnswer, LastAnswer, LateAnswer, NoAnswer
 
@@ -27,7 +28,7 @@ def refuse(status: int, code: str | int, message: str, kind: str) -> Effect:
 
 
 INTERNAL = refuse(500, "internal_error", "internal server error", "internal_error")
-LIMITED = refuse(429, "rate_limit_exceeded", "too many requests", "rate_limit_error")
+LIMITED = refuse(*answers.LIMITED)
 UNAUTHORIZED = error_body("unauthorized", "invalid API key", "authentication_error")
 OUT_OF_MONEY = error_body("insufficient_quota", "the balance is not sufficient", "insufficient_quota")
 
@@ -40,7 +41,7 @@ def answer_from(errors: Errors) -> Effect:
 def limited_until(scene: Scene) -> Response:
     """429 until a date."""
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=float(scene.value)), usegmt=True)
-    return RefusedError(429, "rate_limit_exceeded", "too many requests", "rate_limit_error", date).response()
+    return RefusedError(*answers.LIMITED, date).response()
 
 
 def drop(_: Scene) -> Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from math import inf
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -170,6 +171,15 @@ def _links_as(scene: Scene) -> None:
         "twice": {"result": {"type": "image", "data": objects * 2}, "url": urls[0]},
     }
     body.update(places[scene.value])
+
+
+_CREDITS_A_USD = 200  # the rate of every settled billing here
+
+
+def _bill(scene: Scene) -> None:
+    billing = scene.body.get("billing", {})
+    if billing.get("status") == "settled":  # not one that another fault keeps pending
+        billing.update(cost_usd=scene.value, credits=f"{(_CREDITS_A_USD * Decimal(scene.value)).normalize():f}")
 
 
 _PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -382,6 +392,16 @@ STATUS_FAULTS = (
         "a finished task's billing is still pending",
         lambda scene: scene.body.update(billing={"status": "pending"}),
         times=None,
+        counts=True,
+        only="completed",
+    ),
+    Fault(
+        "billing-amount",
+        Hook.STATUS,
+        "a finished task's billing is settled at value USD, and at 200 credits for each",
+        _bill,
+        times=None,
+        value="0.02",
         only="completed",
     ),
     Fault("no-expiry", Hook.STATUS, "expires_at is missing", _take_out("expires_at"), times=None),
