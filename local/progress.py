@@ -88,8 +88,9 @@ def stage_of(row: Mapping[str, Any] | None) -> Stage:
         return Stage("dropped", 0, "the submit function to pick it up")
     if row["state"] == "waiting":
         return _waiting(row.get("provider_status", "queued"), int(row.get("progress", 0)))
-    if row["state"] == "accepted" and row.get("hold_seconds"):
-        return Stage("held", 5, "its next try, because the API refused it for now")
+    if row["state"] == "accepted" and row.get("hold_until"):
+        is_early = row.get("hold_reason") == "DepartureAhead"
+        return Stage("held", 5, "its departure" if is_early else "its next try, because it could not be sent yet")
     return _STATES.get(row["state"], Stage("accepted", 5, "the submit function to send it"))
 
 

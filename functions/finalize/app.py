@@ -11,4 +11,7 @@ finalize = cache(build_finalize)
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     call = parse(FinalizeCall, event)
+    if call.bill:
+        finalize().look_for_bill(call.job_id)
+        return {}
     return finalize()(call.job_id, call.fault, read_invocation(context)).model_dump(mode="json")

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tests.crash.shares import wrong_budgets, wrong_costs
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -114,6 +116,21 @@ def _unexplained(evidence: Evidence) -> Iterator[tuple[str, str]]:
             yield job_id, "money is said to have moved, and there is no task"
 
 
+def _budget_differs(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    yield from (("", what) for what in wrong_budgets(evidence.rows.values(), evidence.budgets, evidence.limit))
+    for job_id, row in evidence.rows.items():
+        if "verdict" in row and job_id in evidence.results:
+            yield from ((job_id, what) for what in wrong_costs(row, evidence.results[job_id]))
+
+
+def _sent_while_paused(evidence: Evidence) -> Iterator[tuple[str, str]]:
+    since, until = evidence.closed
+    for job_id, tasks in evidence.tasks.items():
+        for task in tasks:
+            if since < task["at"] < until:
+                yield job_id, f"sent {until - task['at']:.1f} s before the intake was resumed"
+
+
 def _secrets(evidence: Evidence) -> Iterator[tuple[str, str]]:
     signs = (evidence.key, *_SIGNS)
     every = (*signs, evidence.mark)
@@ -142,6 +159,8 @@ RULES: dict[str, Callable[[Evidence], Iterator[tuple[str, str]]]] = {
     "announcements that differ": _told_otherwise,
     "pictures lost": _pictures_lost,
     "ends that nothing explains": _unexplained,
+    "budgets that differ": _budget_differs,
+    "tasks sent while paused": _sent_while_paused,
     "secrets found": _secrets,
 }
 

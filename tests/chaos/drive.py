@@ -10,6 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,11 @@ _REFERENCE = "references/chaos.png"
 _IN_FLIGHT = 80  # jobs that are open at once, or half of the plan
 _TICK, _SWEEP_EVERY, _THROTTLED = 0.5, 2.0, 1.5
 _PATIENCE = 75.0  # seconds without any change
-_TIMES = ("created_at", "submitting_at", "submitted_at", "made_at", "next_check")
+_TIMES = ("created_at", "hold_until", "submitting_at", "submitted_at", "made_at", "next_check")
+_PAUSE = 14.0  # seconds
+# Seconds after which no submit is on its way that has not seen the pause: five of its timeout are left for what comes
+# before the request, its departure may be a second ahead, and the ledger is written then.
+_UNDER_WAY = 8.0
 
 
 def mount_crashes(stack: Stack, folder: Path) -> None:
@@ -112,13 +117,16 @@ class Drive:
         self.counts: Counter[str] = Counter()
         self.dead_letters: list[str] = []
         self.expected_attempts: set[str] = set()
+        # From when to when no task may be accepted, on the clock that the simulator uses too.
+        self.closed = (inf, inf)
         self._pending: list[tuple[float, str]] = []  # deliveries of events: when, body
         self._seen: dict[str, float] = {}  # since when there is a row
         self._done: set[tuple[str, str]] = set()  # what was done once to a job
         # From which share of the jobs on, and what then.
-        self._moments = [
+        self._moments: list[tuple[float, Callable[[], object]]] = [
             (0.3, lambda: self._throttle("t")),
             (0.4, lambda: self._rule(on=False)),
+            (0.5, self._pause),
             (0.6, lambda: self._rule(on=True)),
             (0.7, lambda: self._throttle("f")),
         ]
@@ -217,6 +225,8 @@ class Drive:
     def _act(self, share: float) -> None:
         while self._moments and self._moments[0][0] <= share:
             self._moments.pop(0)[1]()
+        if self.closed[0] - _UNDER_WAY + _PAUSE < time.monotonic() < self.closed[1]:
+            self._resume()
         due = [body for when, body in self._pending if when <= time.monotonic()]
         self._pending = [(when, body) for when, body in self._pending if when > time.monotonic()]
         for body in due:
@@ -290,6 +300,24 @@ class Drive:
         events = self.client("events")
         (rule,) = [rule["Name"] for rule in events.list_rules()["Rules"] if "ExecutionEndedRule" in rule["Name"]]
         (events.enable_rule if on else events.disable_rule)(Name=rule)
+
+    def _pause(self) -> None:
+        """Pause the intake, as the operator does."""
+        self._change_departures("SET paused = :now", ExpressionAttributeValues={":now": {"N": str(int(time.time()))}})
+        self.closed = (time.monotonic() + _UNDER_WAY, inf)
+        self.counts["pauses"] += 1
+
+    def _resume(self) -> None:
+        self.closed = (self.closed[0], time.monotonic())
+        self._change_departures("REMOVE paused")
+
+    def _change_departures(self, expression: str, **values: Any) -> None:
+        self.client("dynamodb").update_item(
+            TableName=self.stack.outputs["LimitsTable"],
+            Key={"name": {"S": "departures"}},
+            UpdateExpression=expression,
+            **values,
+        )
 
     def _throttle(self, letter: str) -> None:
         """For a moment, refuse every call of a function."""

@@ -32,9 +32,12 @@ class Evidence:
     seed: int
     mark: str  # the word that is in every prompt
     key: str
+    limit: int  # of a month's budget, in millionths of a US dollar
+    closed: tuple[float, float]  # from when to when no task may be accepted
     plan: Sequence[Job]
     crashes: Sequence[dict[str, str]]
     rows: dict[str, dict[str, Any]]
+    budgets: dict[str, dict[str, Any]]  # by month
     attempts: set[str]  # jobs that were ordered anew, unpaid
     tasks: dict[str, list[TaskRecord]]
     results: dict[str, dict[str, Any]]
@@ -50,15 +53,27 @@ class Evidence:
         """The letters of the functions that died at this job."""
         return {letter(crash) for crash in self.crashes if crash["name"][:4] == job_id[:4]}
 
+    def late_bills(self) -> Iterator[str]:
+        """The jobs whose bill came when result.json was written."""
+        return (
+            name
+            for name, result in self.results.items()
+            if result["billed_usd"] is None and "billed" in self.rows.get(name, {})
+        )
+
+    def awaited_bills(self) -> Iterator[str]:
+        """The jobs whose bill may still come."""
+        return (name for name, row in self.rows.items() if row["state"] == "ended" and "next_check" in row)
+
 
 def letter(crash: dict[str, str]) -> str:
     """Of the function that died."""
     return crash["name"].split("-")[1][0]
 
 
-def gather(drive: Drive, seed: int, key: str, folder: Path) -> Evidence:
+def gather(drive: Drive, seed: int, key: str, limit: int, folder: Path) -> Evidence:
     """All of it, from the stack that still runs."""
-    rows = {row["job_id"]: row for row in ({k: plain(v) for k, v in item.items()} for item in drive.stack.rows())}
+    rows, budgets = _tables(drive)
     tasks = defaultdict(list)
     for task in drive.stack.simulator.tasks():
         tasks[str(task["client_business_id"])].append(task)
@@ -68,9 +83,12 @@ def gather(drive: Drive, seed: int, key: str, folder: Path) -> Evidence:
         seed=seed,
         mark=drive.mark,
         key=key,
+        limit=limit,
+        closed=drive.closed,
         plan=drive.jobs,
         crashes=[json.loads(path.read_text()) for path in sorted(folder.iterdir())],
         rows=rows,
+        budgets=budgets,
         attempts=drive.expected_attempts,
         tasks=dict(tasks),
         results=results,
@@ -94,6 +112,24 @@ def gather(drive: Drive, seed: int, key: str, folder: Path) -> Evidence:
         "dead letters": drive.dead_letters,
     }
     return found
+
+
+def _tables(drive: Drive) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The rows of the ledger and of the budgets at one moment: a bill may still be coming."""
+    rows, budgets = _ledger(drive), _budgets(drive)
+    while (later := _ledger(drive)) != rows:
+        rows, budgets = later, _budgets(drive)
+    return rows, budgets
+
+
+def _ledger(drive: Drive) -> dict[str, dict[str, Any]]:
+    return {item["job_id"]["S"]: plain({"M": item}) for item in drive.stack.rows()}
+
+
+def _budgets(drive: Drive) -> dict[str, dict[str, Any]]:
+    items = drive.client("dynamodb").scan(TableName=drive.stack.outputs["LimitsTable"], ConsistentRead=True)["Items"]
+    rows = {item["name"]["S"]: plain({"M": item}) for item in items}
+    return {name.removeprefix("budget "): row for name, row in rows.items() if name.startswith("budget ")}
 
 
 def history(drive: Drive, job_id: str) -> list[dict[str, Any]]:

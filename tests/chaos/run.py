@@ -17,20 +17,25 @@ from tests.chaos.checks import RULES, Violation, check
 from tests.chaos.drive import Drive, mount_crashes
 from tests.chaos.evidence import LOG_GROUPS, Evidence, gather, history, letter, logs
 from tests.chaos.plan import make_plan
+from tests.crash.shares import sums
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# A killed submit holds its job for its own timeout and five seconds.
+_BUDGET_USD = 1000  # a month's: enough for every job
+# A killed submit holds its job for its own timeout and five seconds; a request may take the provider's timeout and
+# ten. Departures are so far apart that many jobs find the schedule ahead.
 _PACE = {
-    "SubmitTimeoutSeconds": "5",
+    "ProviderTimeoutSeconds": "5",
+    "SubmitTimeoutSeconds": "20",
     "SubmitVisibilitySeconds": "3",
     "LookupSeconds": "5",
-    "LookupWaitSeconds": "10",
-    "RefusedWaitSeconds": "10",
     "PollPlanSeconds": "8",
     "SweepAfterSeconds": "3",
     "MaximumConcurrency": "4",
+    "SubmitsPerSecond": "10",
+    "MonthlyBudgetUsd": str(_BUDGET_USD),
+    "AssumedPriceUsd": "0.015",
 }
 _WAIT_SCALE = 0.1
 _FUNCTIONS = {"s": "submit", "t": "status", "f": "finalize", "w": "sweep"}
@@ -71,7 +76,7 @@ def chaos(jobs: int, seed: int, say: Callable[[str], None] = lambda _: None) -> 
         drive.run()
         say("looking at what they left behind")
         looked = time.monotonic()
-        evidence = gather(drive, seed, key, Path(folder))
+        evidence = gather(drive, seed, key, _BUDGET_USD * 1_000_000, Path(folder))
         violations = check(evidence)
         bad = list(dict.fromkeys(violation.job_id for violation in violations if violation.job_id))[:_MOST_TIMELINES]
         timelines = {job_id: list(timeline(drive, evidence, job_id)) for job_id in bad}
@@ -86,7 +91,8 @@ def _figures(drive: Drive, evidence: Evidence, violations: list[Violation]) -> d
     crashes = Counter(_FUNCTIONS[letter(crash)] for crash in evidence.crashes if crash not in timeouts)
     sent = [row for row in evidence.rows.values() if "submitting_at" in row]
     broken = Counter(violation.rule for violation in violations)
-    acts = ("stops", "redrives", "again", "aged", "dead letters redriven", "sweeps", "throttles")
+    acts = ("stops", "redrives", "again", "aged", "dead letters redriven", "sweeps", "throttles", "pauses")
+    reserved, spent = sums(evidence.rows.values())
     return {
         "seed": evidence.seed,
         "jobs": len(evidence.plan),
@@ -96,8 +102,20 @@ def _figures(drive: Drive, evidence: Evidence, violations: list[Violation]) -> d
         "killed by their timeout": len(timeouts),
         "duplicates delivered": drive.counts["duplicates"],
         "done by the operator": {name: drive.counts[name] for name in acts},
+        "jobs that waited for": _waited(evidence),
+        "micro-dollars": {"reserved": reserved.total(), "spent": spent.total()},
+        "bills": {"late": len(list(evidence.late_bills())), "awaited": len(list(evidence.awaited_bills()))},
         **{rule: broken[rule] for rule in RULES},
         "outcomes": dict(Counter(result["outcome"] for result in evidence.results.values()).most_common()),
+    }
+
+
+def _waited(evidence: Evidence) -> dict[str, int]:
+    """How many jobs waited for their departure, and for the end of a pause."""
+    lines = [json.loads(line) for line in evidence.texts["logs"] if '"message":"submit waits"' in line]
+    return {
+        what: len({line["job_id"] for line in lines if line["reason"].startswith(start)})
+        for what, start in {"departure": "departure: in ", "resume": "intake: found paused"}.items()
     }
 
 

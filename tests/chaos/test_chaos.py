@@ -22,6 +22,7 @@ MARK, KEY = "quokkamoss", "sk-forged-0001"
 JOB = Job(0, "drop", (), 1, ("s3b",), None, (), redrive=False, again=False)
 ID = f"{JOB.name}-0123456789abcdef0123"
 PICTURE = f"results/{ID}/1.png"
+MONTH = "2026-11"
 
 
 @pytest.mark.timeout(600)
@@ -34,6 +35,9 @@ def test_a_slice_holds_under_faults_and_crashes() -> None:
     assert {"submit", "status", "finalize"} <= crashes.keys()
     assert report.figures["provider faults injected"] > 0
     assert report.figures["duplicates delivered"] > 0
+    assert report.figures["done by the operator"]["pauses"] == 1
+    assert min(report.figures["jobs that waited for"].values()) > 0
+    assert report.figures["micro-dollars"]["spent"] > 0
     assert set(report.figures["outcomes"]) > {"completed", "failed"}
 
 
@@ -57,21 +61,28 @@ def evidence() -> Evidence:
     verdict = {"outcome": "completed", "money": "moved", "message": "Stored 1 of 1 pictures."}
     recipe = JOB.recipe(MARK)
     job: dict[str, Any] = {"job_id": ID, "preset": JOB.preset, "source": {"key": JOB.key}, "recipe": recipe}
+    share = {"month": MONTH, "reserved": 0, "spent": 20_000}
+    costs = {"resends": 0, "estimated": 15_000, "billed": 20_000, "share": share}
     pictures = [{"key": PICTURE, "sha256": "ab12"}]
     told = json.dumps(
         {"job_id": ID, "reason": None, **verdict, "preset": JOB.preset, "source": job["source"], "pictures": pictures}
     )
-    task: Any = {"id": "tsk_img_1", "client_business_id": ID}
+    task: Any = {"id": "tsk_img_1", "client_business_id": ID, "at": 100.0}
     return Evidence(
         seed=1,
         mark=MARK,
         key=KEY,
+        limit=50_000,
+        closed=(100.5, 106.0),
         plan=[JOB],
         crashes=[],
-        rows={ID: {**job, "state": "ended", "verdict": verdict}},
+        rows={ID: {**job, **costs, "state": "ended", "verdict": verdict}},
+        budgets={MONTH: {"committed": 20_000, "spent": 20_000}},
         attempts=set(),
         tasks={ID: [task]},
-        results={ID: {**job, "reason": None, **verdict, "pictures": pictures}},
+        results={
+            ID: {**job, "reason": None, **verdict, "pictures": pictures, "estimated_usd": 0.015, "billed_usd": None}
+        },
         executions={ID: {"status": "SUCCEEDED", "error": None}},
         objects={PICTURE: ["v1"], f"results/{ID}/result.json": ["v1"]},
         digests={PICTURE: "ab12"},
@@ -129,6 +140,14 @@ FORGED: dict[str, tuple[str, Callable[[Evidence], Any]]] = {
     "an end without a cause": ("ends that nothing explains", _ended(outcome="lost")),
     "unknown with a task": ("ends that nothing explains", _ended(outcome="unknown", money="unknown")),
     "money without a task": ("ends that nothing explains", lambda it: it.tasks.clear()),
+    "a job's share in no budget": ("budgets that differ", lambda it: it.budgets.clear()),
+    "more committed than is held": ("budgets that differ", lambda it: it.budgets[MONTH].update(committed=20_001)),
+    "a budget exceeded": ("budgets that differ", lambda it: setattr(it, "limit", 19_999)),
+    "a share that is kept": ("budgets that differ", _ended(outcome="failed", money="not moved")),
+    "a share of another amount": ("budgets that differ", lambda it: it.rows[ID].update(billed=15_000)),
+    "another estimate told": ("budgets that differ", lambda it: it.results[ID].update(estimated_usd=0.03)),
+    "another bill told": ("budgets that differ", lambda it: it.results[ID].update(billed_usd=0.03)),
+    "a task in the pause": ("tasks sent while paused", lambda it: it.tasks[ID][0].update({"at": 101.0})),
     "the key in a log": ("secrets found", lambda it: it.texts["logs"].append(f"Bearer {KEY}")),
     "a link in a history": ("secrets found", lambda it: it.histories.update({ID: "?X-Amz-Signature=1"})),
     "a prompt in a message": ("secrets found", lambda it: it.texts["messages"].append(MARK)),
@@ -158,6 +177,8 @@ def test_every_rule_is_tried() -> None:
 def test_a_crash_explains_what_nothing_else_does(evidence: Evidence) -> None:
     _ended(outcome="unknown", money="unknown")(evidence)
     evidence.tasks.clear()
+    evidence.rows[ID]["share"] |= {"reserved": 15_000, "spent": 0}
+    evidence.budgets[MONTH] = {"committed": 15_000, "spent": 0}
     assert [violation.rule for violation in check(evidence)] == ["ends that nothing explains"]
     assert check(replace(evidence, crashes=[{"name": "0000-s3b", "request": "POST"}])) == []
 

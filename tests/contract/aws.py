@@ -5,24 +5,32 @@ from __future__ import annotations
 import atexit
 import itertools
 import json
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 from aws_lambda_powertools.utilities.parameters import clear_caches
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 
+from bucketbrush import wiring
 from bucketbrush.adapters import ledger
+from bucketbrush.adapters.budgets import Budgets
+from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.domain.errors import BucketbrushError
 from local.engine.controller import Engine
 from tests.template.stack import load
 from tests.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from bucketbrush.domain.jobs import Job
+    from bucketbrush.domain.life import Actor
 
+_ONE_TRY = {"total_max_attempts": 1}
 _TRUST = {"Version": "2012-10-17", "Statement": []}
 _OF_TABLE = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 _numbers = itertools.count(1)
@@ -39,7 +47,7 @@ def engine() -> Engine:
 @cache
 def client(service: str) -> Any:
     """A client for any number of threads that does not hide a failure behind retries."""
-    return engine().client(service, config=Config(retries={"total_max_attempts": 1}, max_pool_connections=50))
+    return engine().client(service, config=Config(retries=_ONE_TRY, max_pool_connections=50))
 
 
 def scripted_client(service: str, url: str) -> Any:
@@ -50,8 +58,63 @@ def scripted_client(service: str, url: str) -> Any:
         region_name="eu-central-1",
         aws_access_key_id="test",
         aws_secret_access_key="test",
-        config=Config(retries={"total_max_attempts": 1}),
+        config=Config(retries=_ONE_TRY),
     )
+
+
+class Wire:
+    """A DynamoDB client of the engine that notes the name of every operation in ``sent``.
+
+    ``meddle`` is called with it before the request goes out; a body that it returns is the answer, an error, and the
+    engine never sees the request.
+    """
+
+    def __init__(self, meddle: Callable[[str], dict[str, Any] | None] = lambda _: None) -> None:
+        self.sent: list[str] = []
+        self.client = engine().client("dynamodb", config=Config(retries=_ONE_TRY))
+        self._meddle = meddle
+        self.client.meta.events.register("before-send.dynamodb", self._before_send)
+
+    def _before_send(self, event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        operation = event_name.rpartition(".")[2]
+        self.sent.append(operation)
+        body = self._meddle(operation)
+        return None if body is None else _Error(request.url, body)
+
+
+class _Error(AWSResponse):
+    """What DynamoDB says when it refuses a request (DynamoDB Developer Guide, "Error handling")."""
+
+    def __init__(self, url: str, body: dict[str, Any]) -> None:
+        super().__init__(url, 400, {}, None)
+        self._content = json.dumps({"message": "no", **body}).encode()
+
+
+class Repeating:
+    """A client whose every write is sent twice, as boto3 does when the first answer is lost."""
+
+    def __getattr__(self, method: str) -> Callable[..., Any]:
+        send = getattr(client("dynamodb"), method)
+
+        def twice(**request: Any) -> Any:
+            if method != "get_item":
+                send(**request)
+            return send(**request)
+
+        return twice
+
+
+def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
+    """What each call gives or raises."""
+
+    def run(call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except BucketbrushError as problem:
+            return problem
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(run, calls))
 
 
 def name(stem: str) -> str:
@@ -65,9 +128,14 @@ def on_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable, value in engine().environ().items():
         monkeypatch.setenv(variable, value)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    clear_caches()
+    _forget_clients()
     yield
+    _forget_clients()
+
+
+def _forget_clients() -> None:
     clear_caches()
+    wiring._dynamodb.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -85,22 +153,43 @@ def new_bucket() -> str:
 
 
 @cache
-def _jobs_table() -> dict[str, Any]:
-    made: dict[str, Any] = load()["Resources"]["JobsTable"]["Properties"]
-    return {field: made[field] for field in _OF_TABLE}
+def _as_in_template(resource: str) -> dict[str, Any]:
+    made: dict[str, Any] = load()["Resources"][resource]["Properties"]
+    return {field: made[field] for field in _OF_TABLE if field in made}
+
+
+def _table(resource: str) -> str:
+    made = name("table")
+    client("dynamodb").create_table(TableName=made, **_as_in_template(resource))
+    return made
 
 
 def jobs_table() -> str:
     """A new jobs table with the keys and the index of the template's."""
-    made = name("table")
-    client("dynamodb").create_table(TableName=made, **_jobs_table())
-    return made
+    return _table("JobsTable")
 
 
 @pytest.fixture(scope="module")
 def table() -> str:
     """A new jobs table."""
     return jobs_table()
+
+
+@pytest.fixture
+def limits() -> str:
+    """A new limits table: of its rows, unlike those of jobs, each has one name."""
+    return _table("LimitsTable")
+
+
+def no_delay(longest: float) -> None:
+    """For a ledger that is not in anybody's way."""
+    pytest.fail(f"found a delay of up to {longest} s; allowed: none")
+
+
+def held_by(actor: Actor, table: str, limits: str = "no-such-table", dynamodb: Any = None) -> Ledger:
+    """The ledger in the hands of a function. Without a limits table no budget can be touched."""
+    dynamodb = dynamodb or client("dynamodb")
+    return Ledger(dynamodb, table, 400, actor, Budgets(dynamodb, limits), no_delay)
 
 
 @pytest.fixture(scope="module")

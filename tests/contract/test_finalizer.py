@@ -34,6 +34,13 @@ def test_the_call_is_the_workflows_own_and_asynchronous(lambdas: Scripted, fault
     assert parse(FinalizeCall, json.loads(asked.body)) == FinalizeCall(job_id="cat-猫", fault=fault)
 
 
+def test_a_bill_is_looked_for_by_a_call_of_its_own(lambdas: Scripted) -> None:
+    Finalizer(scripted_client("lambda", lambdas.url), "finalize-1").look_for_bill("cat-猫")
+    (asked,) = lambdas.asked
+    assert asked.headers["x-amz-invocation-type"] == "Event"
+    assert parse(FinalizeCall, json.loads(asked.body)) == FinalizeCall(job_id="cat-猫", fault=None, bill=True)
+
+
 @pytest.mark.parametrize("code", ["TooManyRequestsException", "ResourceNotFoundException"])
 def test_a_refused_call_is_not_hidden(lambdas: Scripted, code: str) -> None:
     lambdas.answer = Answer(429, {"message": "no"}, {"x-amzn-ErrorType": code})

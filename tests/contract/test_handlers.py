@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.adapters.ledger import Ledger
+from bucketbrush.adapters.budgets import Budgets
+from bucketbrush.adapters.departures import NAME, Departures
 from bucketbrush.domain.errors import EventUnreadable, Money, ResultUnstored, SweepIncomplete
-from bucketbrush.domain.jobs import Job, Outcome, Verdict
+from bucketbrush.domain.jobs import Job, Outcome, Share, Verdict
 from bucketbrush.domain.life import Actor, State
-from tests.contract.aws import bucket, client, keys, machine, name, on_engine, role, secret, seed, table, topic
+from bucketbrush.domain.money import Budget, month_of
+from tests.contract.aws import (
+    bucket,
+    client,
+    held_by,
+    keys,
+    limits,
+    machine,
+    name,
+    on_engine,
+    role,
+    secret,
+    seed,
+    table,
+    topic,
+)
 from tests.contract.scripted import Answer, Scripted, serving
 from tests.samples import picture
 from tests.waiting import until
@@ -23,7 +40,7 @@ if TYPE_CHECKING:
 
     from local.simulator import Simulator
 
-__all__ = ["bucket", "machine", "on_engine", "role", "table", "topic"]
+__all__ = ["bucket", "limits", "machine", "on_engine", "role", "table", "topic"]
 ROOT = Path(__file__).parents[2]
 SERVICE = "bucketbrush-test"
 
@@ -76,6 +93,7 @@ def functions(
     lambdas: Scripted,
     bucket: str,
     table: str,
+    limits: str,
     role: str,
     machine: str,
     topic: str,
@@ -83,6 +101,7 @@ def functions(
 ) -> Functions:
     environment = {
         "JOBS_TABLE": table,
+        "LIMITS_TABLE": limits,
         "API_BASE_URL": f"{simulator.base_url}/v1",
         "API_KEY_SECRET_ARN": secret(simulator.api_key),
         "PROVIDER_TIMEOUT_SECONDS": 10,
@@ -100,6 +119,9 @@ def functions(
         "DEADLINE_SECONDS": 600,
         "LATE_SECONDS": 300,
         "SWEEP_AFTER_SECONDS": 60,
+        "SUBMITS_PER_SECOND": 50,
+        "MONTHLY_BUDGET_USD": 1,
+        "ASSUMED_PRICE_USD": 0.02,
         "FINALIZE_FUNCTION": "finalize-1",
         "RESULT_HOSTS": "toapis.com",
         "RESULTS_BUCKET": bucket,
@@ -130,7 +152,9 @@ def sample(file: str) -> Any:
     return json.loads((ROOT / "events" / file).read_text())
 
 
-def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, bucket: str, machine: str) -> None:
+def test_a_drop_goes_all_the_way(
+    functions: Functions, simulator: Simulator, bucket: str, limits: str, machine: str
+) -> None:
     preset = {"model": "gpt-image-2-vip", "prompt": "paint it red", "n": 2}
     client("s3").put_object(Bucket=bucket, Key="presets/art.json", Body=json.dumps(preset).encode())
     record = message(bucket, "inbox/art/My Cat é+.png", picture())
@@ -143,13 +167,16 @@ def test_a_drop_goes_all_the_way(functions: Functions, simulator: Simulator, buc
     assert job_id in [execution["name"] for execution in listed]
 
     step = functions("submit", {"job_id": job_id, "document": {"job_id": job_id}})
-    assert step == {"state": "waiting", "hold_seconds": 0, "plan": [20, 10], "task_id": task["id"], "polls": 0}
+    assert step == {"state": "waiting", "hold_until": 0, "plan": [20, 10], "task_id": task["id"], "polls": 0}
+    assert budget(limits) == Budget(month=budget(limits).month, committed=40_000)
+    assert Departures(client("dynamodb"), limits, 20).read().next_departure > 0
     look = {"job_id": job_id, "task_id": step["task_id"], "polls": 1}
     until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
 
     told = functions("finalize", {"job_id": job_id, "fault": None})
     assert (told["outcome"], told["model"], told["preset"]) == ("completed", "gpt-image-2-vip", "art")
-    assert told["money"] == "moved"
+    assert (told["money"], told["estimated_usd"], told["billed_usd"]) == ("moved", 0.04, 0.03)
+    assert budget(limits) == Budget(month=budget(limits).month, committed=30_000, spent=30_000)
     stored = [item["key"] for item in told["pictures"]]
     assert sorted(keys(bucket, f"results/{job_id}/")) == sorted([*stored, told["result"]["key"]])
     assert functions("finalize", {"job_id": job_id, "fault": None}) == told
@@ -174,14 +201,27 @@ def test_a_message_that_cannot_be_read_goes_back_to_the_queue(
 
 
 def row(table: str, job_id: str) -> Job:
-    found = held(table).get(job_id)
+    found = held_by(Actor.SUBMIT, table).get(job_id)
     assert found is not None
     return found
 
 
-def held(table: str) -> Ledger:
-    """The ledger in the hands of submit."""
-    return Ledger(client("dynamodb"), table, keep_days=400, actor=Actor.SUBMIT)
+def budget(limits: str) -> Budget:
+    """This month's."""
+    return Budgets(client("dynamodb"), limits).read(month_of(int(time.time())))
+
+
+def reserve(table: str, limits: str, amount: int) -> None:
+    """Have another job hold so much of this month's budget."""
+    other = Job(job_id=name("other"), state=State.ACCEPTED, created_at=1000)
+    seed(table, other)
+    share = Share(month=month_of(int(time.time())), reserved=amount)
+    held_by(Actor.SUBMIT, table, limits).change(other, state=State.SUBMITTING, share=share)
+
+
+def order() -> dict[str, Any]:
+    """A call of submit with a caller's document that asks for one picture."""
+    return {"job_id": name("order"), "document": {"model": "gpt-image-2-vip", "prompt": "p"}}
 
 
 def metrics(printed: str) -> dict[str, Any]:
@@ -214,6 +254,61 @@ def test_pictures_without_time_to_fetch_them_stay_unstored(
     assert len(simulator.tasks()) == 1
 
 
+def test_a_bill_that_comes_late_is_looked_for(
+    functions: Functions, simulator: Simulator, table: str, limits: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = order()
+    simulator.fault("billing-pending")
+    step = functions("submit", call)
+    look = {"job_id": call["job_id"], "task_id": step["task_id"], "polls": 1}
+    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
+    told = functions("finalize", {"job_id": call["job_id"], "fault": None})
+    assert (told["outcome"], told["billed_usd"], budget(limits).spent) == ("completed", None, 20_000)
+    asked = {**sample("finalize-bill-call.json"), "job_id": call["job_id"]}
+    assert functions("finalize", asked) == {}
+    waiting = row(table, call["job_id"])
+    assert (waiting.billed, waiting.next_check is None) == (None, False)
+    simulator.clear_faults()
+    capsys.readouterr()
+    assert functions("finalize", asked) == {}
+    billed = row(table, call["job_id"])
+    assert (billed.billed, billed.next_check, budget(limits).committed, budget(limits).spent) == (
+        15_000,
+        None,
+        15_000,
+        15_000,
+    )
+    assert metrics(capsys.readouterr().out) == {"BilledUsd": 0.015}
+    assert functions("finalize", asked) == {}
+    assert metrics(capsys.readouterr().out) == {}, "it came once"
+
+
+def test_over_the_budget_nothing_is_sent(functions: Functions, simulator: Simulator, table: str, limits: str) -> None:
+    reserve(table, limits, 980_001)
+    call = order()
+    assert functions("submit", call)["state"] == "decided"
+    told = functions("finalize", {"job_id": call["job_id"], "fault": None})
+    assert (told["outcome"], told["money"]) == ("rejected", "not moved")
+    assert "found 0.00 USD spent and 0.980001 USD reserved, and this job needs 0.02 USD" in told["message"]
+    assert (simulator.tasks(), budget(limits).committed) == ([], 980_001)
+
+
+def test_a_paused_intake_sends_when_it_is_resumed(
+    functions: Functions, simulator: Simulator, table: str, limits: str
+) -> None:
+    key, call = {"name": {"S": NAME}}, order()
+    now = {":now": {"N": str(int(time.time()))}}
+    dynamodb = client("dynamodb")
+    dynamodb.update_item(TableName=limits, Key=key, UpdateExpression="SET paused = :now", ExpressionAttributeValues=now)
+    step = functions("submit", call)
+    held = row(table, call["job_id"])
+    assert (step["state"], step["hold_until"]) == ("accepted", held.hold_until)
+    assert (held.hold_reason, simulator.tasks(), budget(limits).committed) == ("IntakePaused", [], 0)
+    dynamodb.update_item(TableName=limits, Key=key, UpdateExpression="REMOVE paused")
+    until(lambda: functions("submit", call), "it is sent", lambda step: step["state"] == "waiting")
+    assert len(simulator.tasks()) == 1
+
+
 def test_a_look_tells_when_the_task_had_its_time(functions: Functions, simulator: Simulator, table: str) -> None:
     job_id = name("old")
     simulator.fault("status-500")
@@ -228,6 +323,7 @@ def test_the_schedule_sweeps_what_nobody_works_on(
     lambdas: Scripted,
     bucket: str,
     table: str,
+    limits: str,
     machine: str,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -242,14 +338,17 @@ def test_the_schedule_sweeps_what_nobody_works_on(
     order = Job(job_id=name("ordered"), state=State.UNSTORED, created_at=1000, next_check=1001, made_at=1000)
     for job in (drop, order):
         seed(table, job)
+    reserve(table, limits, 835_000)
     capsys.readouterr()
     assert functions("sweep", sample("sweep-schedule.json")) is None
     listed = client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert drop.job_id in [execution["name"] for execution in listed]
     assert [json.loads(asked.body) for asked in lambdas.asked] == [{"job_id": order.job_id, "fault": "no execution"}]
-    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 2, "JobsUnstored": 1}
+    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 2, "JobsUnstored": 1, "BudgetUsedPercent": 83}
     functions("sweep", sample("sweep-schedule.json"))
-    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 0, "JobsUnstored": 0}, "also none is said"
+    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 0, "JobsUnstored": 0, "BudgetUsedPercent": 83}, (
+        "also none is said"
+    )
     assert len(lambdas.asked) == 1
 
 

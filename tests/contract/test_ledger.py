@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from bucketbrush.adapters import ledger as adapter
-from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.domain.errors import JobBusy, Money, StepForbidden
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import STEPS, WRITE_ONCE, Actor, State
-from tests.contract.aws import client, jobs_table, name, scripted_client, seed, table
+from tests.contract.aws import Repeating, at_once, client, held_by, jobs_table, name, scripted_client, seed, table
 from tests.contract.scripted import Answer, Scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from bucketbrush.adapters.ledger import Ledger
 
 __all__ = ["table"]
 CROWD = 20
@@ -26,10 +26,6 @@ SOURCE = ObjectVersion(bucket="b", key="inbox/猫 a+b%20.png", version_id="v", e
 OTHER = ObjectVersion(bucket="b", key="inbox/other.png", version_id="w")
 FAILED = Verdict(outcome=Outcome.FAILED, money=Money.NOT_MOVED, message="m")
 UNKNOWN = Verdict(outcome=Outcome.UNKNOWN, money=Money.UNKNOWN, message="m")
-
-
-def held_by(actor: Actor, table: str) -> Ledger:
-    return Ledger(client("dynamodb"), table, keep_days=400, actor=actor)
 
 
 @pytest.fixture
@@ -57,19 +53,6 @@ def forge(table: str, job_id: str, **values: Any) -> None:
         ExpressionAttributeNames={f"#{field}": field for field in values},
         ExpressionAttributeValues=adapter._to_item({f":{field}": value for field, value in values.items()}),
     )
-
-
-def at_once(calls: list[Callable[[], Any]]) -> list[Any]:
-    """What each call gives or raises."""
-
-    def run(call: Callable[[], Any]) -> Any:
-        try:
-            return call()
-        except JobBusy as busy:
-            return busy
-
-    with ThreadPoolExecutor(len(calls)) as pool:
-        return list(pool.map(run, calls))
 
 
 # ---- Rows --------------------------------------------------------------------------------------------------------
@@ -125,25 +108,25 @@ def test_a_change_demands_what_the_writer_has_seen(ledger: Ledger, touched: dict
     seed(table, seen)
     ledger.change(seen, **touched)
     with pytest.raises(JobBusy, match=seen.job_id):
-        ledger.change(seen, hold_seconds=20)
+        ledger.change(seen, hold_until=20)
     row = ledger.get(seen.job_id)
     assert row is not None
-    assert row.hold_seconds is None
+    assert row.hold_until is None
 
 
 def test_a_change_of_no_row_is_refused(ledger: Ledger) -> None:
     nowhere = job()
     with pytest.raises(JobBusy):
-        ledger.change(nowhere, hold_seconds=20)
+        ledger.change(nowhere, hold_until=20)
     assert ledger.get(nowhere.job_id) is None
 
 
 def test_a_change_writes_and_removes(ledger: Ledger, table: str) -> None:
-    before = job(state=State.SUBMITTING, hold_seconds=7)
+    before = job(state=State.SUBMITTING, hold_until=7)
     seed(table, before)
-    changed = ledger.change(before, state=State.WAITING, plan=(1, 2), references=(SOURCE,), hold_seconds=None)
+    changed = ledger.change(before, state=State.WAITING, plan=(1, 2), references=(SOURCE,), hold_until=None)
     assert ledger.get(before.job_id) == changed
-    assert (changed.state, changed.plan, changed.references, changed.hold_seconds) == (
+    assert (changed.state, changed.plan, changed.references, changed.hold_until) == (
         State.WAITING,
         (1, 2),
         (SOURCE,),
@@ -151,22 +134,8 @@ def test_a_change_writes_and_removes(ledger: Ledger, table: str) -> None:
     )
 
 
-class Repeating:
-    """A client whose every write is sent twice, as boto3 does when the first answer is lost."""
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        send = getattr(client("dynamodb"), method)
-
-        def twice(**request: Any) -> Any:
-            if method != "get_item":
-                send(**request)
-            return send(**request)
-
-        return twice
-
-
 def test_a_repeated_write_is_no_conflict_with_itself(table: str) -> None:
-    ledger = Ledger(Repeating(), table, keep_days=400, actor=Actor.SUBMIT)  # type: ignore[arg-type]
+    ledger = held_by(Actor.SUBMIT, table, dynamodb=Repeating())
     mine = job(source=SOURCE, owner="me", lease_until=1065, next_check=2000)
     assert ledger.create(mine) is None
     recipe = {"model": "m", "prompt": "p", "n": 1}
@@ -186,13 +155,13 @@ def test_every_step_is_taken_by_whom_the_table_names_and_nobody_else(table: str,
         row = job(state=before)
         seed(table, row)
         if (before, after) in allowed:
-            mine.change(row, state=after, hold_seconds=1)
+            mine.change(row, state=after, hold_until=1)
         else:
             with pytest.raises(StepForbidden, match=f"the step {before} to {after} by {actor}"):
-                mine.change(row, state=after, hold_seconds=1)
+                mine.change(row, state=after, hold_until=1)
         found = mine.get(row.job_id)
         assert found == (
-            row.model_copy(update={"state": after, "hold_seconds": 1}) if (before, after) in allowed else row
+            row.model_copy(update={"state": after, "hold_until": 1}) if (before, after) in allowed else row
         )
 
 
@@ -221,7 +190,7 @@ def test_what_is_written_once_is_not_replaced(ledger: Ledger, field: str, table:
         with pytest.raises(StepForbidden, match=f"{field}: found a second value"):
             ledger.change(before, **{field: value})
     assert ledger.get(before.job_id) == before
-    same = ledger.change(before, **{field: first}, hold_seconds=5)  # the same again is no second one
+    same = ledger.change(before, **{field: first}, hold_until=5)  # the same again is no second one
     assert ledger.get(before.job_id) == same
 
 
@@ -236,7 +205,7 @@ def test_what_is_written_once_is_not_replaced_by_one_who_has_not_seen_it(
     written = seen.model_copy(update={field: first})
     forge(table, seen.job_id, **{field: adapter._row(written)[field]})
     with pytest.raises(JobBusy, match=seen.job_id):
-        ledger.change(seen, **{field: second}, hold_seconds=5)
+        ledger.change(seen, **{field: second}, hold_until=5)
     assert ledger.get(seen.job_id) == written
 
 
@@ -336,7 +305,7 @@ def test_a_change_moves_the_job_in_the_index(fresh: str) -> None:
     submit = held_by(Actor.SUBMIT, fresh)
     row = job(next_check=100)
     seed(fresh, row)
-    held = submit.change(row, hold_seconds=50, next_check=250)
+    held = submit.change(row, hold_until=50, next_check=250)
     assert (list(submit.due(249)), list(submit.due(250))) == ([], [row.job_id])
     submit.change(held, state=State.SUBMITTING)
     assert list(submit.due(250)) == [row.job_id], "a change that says nothing of it leaves it where it is"
@@ -360,6 +329,19 @@ def test_a_sweep_brings_no_job_back(fresh: str) -> None:
     assert [sweep.postpone(known, 900) for known in (row, ended, gone)] == [False, False, False]
     assert (sweep.get(row.job_id), sweep.get(gone.job_id)) == (ended, None)
     assert indexed(fresh) == set()
+
+
+def test_a_job_that_has_ended_stands_open_while_its_bill_is_awaited(fresh: str) -> None:
+    finalize, sweep = held_by(Actor.FINALIZE, fresh), held_by(Actor.SWEEP, fresh)
+    row = job(state=State.WAITING, next_check=100)
+    seed(fresh, row)
+    ended = finalize.change(row, state=State.ENDED, next_check=900, ended_at=850)
+    assert list(sweep.due(900)) == [row.job_id]
+    assert sweep.postpone(ended, 1800)
+    assert sweep.postpone(ended, 1800) is False, "another sweep was here first"
+    assert (list(sweep.due(1799)), list(sweep.due(1800))) == ([], [row.job_id])
+    billed = finalize.change(ended, billed=15_000, next_check=None)
+    assert (finalize.get(row.job_id), indexed(fresh)) == (billed, set())
 
 
 def test_a_sweep_does_not_disturb_who_works_on_the_job(fresh: str) -> None:
@@ -391,7 +373,7 @@ def test_a_job_begins_accepted_by_those_who_may(table: str, actor: Actor, state:
 def calls(ledger: Ledger, row: Job) -> dict[str, Callable[[], Any]]:
     """Every way to write."""
     return {
-        "create": lambda: Ledger(ledger._client, "jobs", 400, Actor.SUBMIT).create(ACCEPTED),
+        "create": lambda: held_by(Actor.SUBMIT, "jobs", dynamodb=ledger._client).create(ACCEPTED),
         "change": lambda: ledger.change(row, polls=1),
         "note": lambda: ledger.note(row.job_id, polls=1),
         "postpone": lambda: ledger.postpone(row, 900),
@@ -416,7 +398,7 @@ def test_a_conflict_of_transactions_is_a_busy_job_and_other_faults_are_themselve
 ) -> None:
     """DynamoDB API reference, "PutItem" and "UpdateItem": a transaction that holds the item refuses the write."""
     script.answer = Answer(400, {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "no"})
-    ledger = Ledger(scripted_client("dynamodb", script.url), "jobs", keep_days=400, actor=Actor.STATUS)
+    ledger = held_by(Actor.STATUS, "jobs", dynamodb=scripted_client("dynamodb", script.url))
     with pytest.raises(kind, match="a transaction holds its row" if kind is JobBusy else code):
         calls(ledger, WAITING)[call]()
     (asked,) = script.asked

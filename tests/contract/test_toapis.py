@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.adapters.answers import Task, TaskState
+from bucketbrush.adapters.answers import Bill, Task, TaskState
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.errors import (
     AccountEmpty,
@@ -20,6 +20,7 @@ from bucketbrush.domain.errors import (
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
+    RateLimited,
     ResultUnstored,
     SubmitUnanswered,
     TaskUnreadable,
@@ -86,7 +87,7 @@ def test_the_task_id_is_found_wherever_it_stands(
     assert len(script.asked) == 1
 
 
-UNANSWERED, REFUSED, BUSY = SubmitUnanswered, ProviderRefused, ProviderBusy
+UNANSWERED, REFUSED, BUSY, LIMITED = SubmitUnanswered, ProviderRefused, ProviderBusy, RateLimited
 
 
 @pytest.mark.parametrize(
@@ -112,10 +113,10 @@ UNANSWERED, REFUSED, BUSY = SubmitUnanswered, ProviderRefused, ProviderBusy
         (Answer(503, error("upstream_error")), UNANSWERED, "HTTP 503, upstream_error"),
         (Answer(503, error(503, kind="server_error")), UNANSWERED, "HTTP 503"),
         (Answer(503, error("model_not_found")), REFUSED, "model_not_found"),
-        (Answer(503, error("rate_limit_unavailable")), BUSY, "rate_limit_unavailable"),
+        (Answer(503, error("rate_limit_unavailable")), LIMITED, "rate_limit_unavailable"),
         (Answer(503, error("circuit_broken")), BUSY, "circuit_broken"),
-        (Answer(429, error("rate_limit_exceeded")), BUSY, "rate_limit_exceeded"),
-        (Answer(429, HTML), BUSY, "HTTP 429"),
+        (Answer(429, error("rate_limit_exceeded")), LIMITED, "rate_limit_exceeded"),
+        (Answer(429, HTML), LIMITED, "HTTP 429"),
         (Answer(408, error()), UNANSWERED, "HTTP 408"),
         (Answer(409, error("duplicate")), UNANSWERED, "HTTP 409"),
         (Answer(425, error()), UNANSWERED, "HTTP 425"),
@@ -200,7 +201,7 @@ def test_a_busy_provider_names_its_time(
     """A date counts from the answer's own: the two clocks need not agree."""
     headers = {name: value for name, value in (("Retry-After", header), ("Date", date)) if value}
     script.answer = Answer(status, error("rate_limit_unavailable"), headers)
-    with pytest.raises(ProviderBusy) as caught:
+    with pytest.raises(RateLimited) as caught:
         api.submit(BODY)
     assert caught.value.retry_after == seconds
 
@@ -266,7 +267,9 @@ DONE = {"id": "tsk_1", "status": "completed", "progress": 100, "created_at": BEG
         *[({"status": "queued", "progress": odd}, {"progress": None}) for odd in ("50%", None, True, [1], {})],
         ({"status": "queued", "progress": 10**40}, {"progress": 100}),
         ({**DONE, "id": "img_other"}, {"task_id": "tsk_1"}),
-        ({**DONE, "billing": {"status": "pending"}}, {"state": TaskState.DONE}),
+        ({**DONE, "billing": {"status": "pending"}}, {"state": TaskState.DONE, "bill": Bill("pending")}),
+        ({**DONE, "billing": {"status": "settled", "cost_usd": "0.0456"}}, {"bill": Bill("settled", 45_600)}),
+        (DONE, {"bill": None}),
         ({**DONE, "result": {"data": [{"url": "https://f/1"}, {"url": "https://f/2"}]}}, {"urls": (1, 2)}),
         ({**DONE, "result": {"data": ["https://f/1"]}, "url": "https://f/9"}, {"urls": (1,)}),
         ({**DONE, "result": {"data": [{"url": "https://f/1"}] * 2}}, {"urls": (1,)}),
@@ -441,7 +444,7 @@ def test_the_simulator_takes_and_makes_what_we_ask_for(simulator: Simulator, mod
     api = ToApis(simulator.base_url, simulator.api_key, timeout=10)
     task_id = api.submit({"model": model, "prompt": "a red square", "n": 2, "client_business_id": "cat-1"})
     task = finished(api, task_id)
-    assert (task.state, len(task.urls)) == (TaskState.DONE, 2)
+    assert (task.state, len(task.urls), task.bill) == (TaskState.DONE, 2, Bill("settled", 30_000))
     for url in task.urls:
         content, announced = fetch(api, url)
         assert content.startswith(b"\x89PNG")
@@ -456,9 +459,9 @@ def test_the_simulator_takes_and_makes_what_we_ask_for(simulator: Simulator, mod
 @pytest.mark.parametrize(
     ("fault", "kind", "tasks"),
     [
-        ("submit-429", ProviderBusy, 0),
-        ("submit-429-date", ProviderBusy, 0),
-        ("submit-503-rate", ProviderBusy, 0),
+        ("submit-429", RateLimited, 0),
+        ("submit-429-date", RateLimited, 0),
+        ("submit-503-rate", RateLimited, 0),
         ("submit-503-model", ProviderRefused, 0),
         ("submit-401", KeyRefused, 0),
         ("submit-402", AccountEmpty, 0),

@@ -18,6 +18,7 @@ from bucketbrush.domain.errors import (
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
+    RateLimited,
 )
 from tests.contract.scripted import Answer, Scripted
 
@@ -144,7 +145,7 @@ def test_the_link_comes_as_it_was_given(script: Scripted, api: ToApis, url: str)
         (Answer(402, b""), AccountEmpty, "HTTP 402"),
         (Answer(413, b"<html>"), ProviderRefused, "HTTP 413"),
         (Answer(307, headers={"Location": "https://evil.example/"}), ProviderRefused, "HTTP 307"),
-        (Answer(429, b"", {"Retry-After": "7"}), ProviderBusy, "HTTP 429"),
+        (Answer(429, b"", {"Retry-After": "7"}), RateLimited, "HTTP 429"),
         (Answer(500, b""), ProviderBusy, "HTTP 500"),
         (Answer(503, b"", {"Retry-After": "7"}), ProviderBusy, "HTTP 503"),
         (Answer(524, b"<html>"), ProviderBusy, "HTTP 524"),

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import boto3
 import pytest
-from aws_lambda_powertools.utilities.parameters import clear_caches
 
 from local.simulator import Simulator
-from tests.contract.aws import engine
+from tests.contract.aws import on_engine
 from tests.crash.rig import Rig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+__all__ = ["on_engine"]
 
 
 @pytest.fixture(scope="session")
@@ -26,11 +26,6 @@ def servers() -> Iterator[Rig]:
 
 
 @pytest.fixture
-def rig(servers: Rig, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+def rig(servers: Rig, on_engine: None) -> Rig:
     """The servers, with this process's environment pointing at them."""
-    for variable, value in engine().environ().items():
-        monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    clear_caches()  # they keep a client of the environment before
-    yield servers
-    clear_caches()
+    return servers

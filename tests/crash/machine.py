@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,15 +32,18 @@ class TaskFailed(Exception):
 
 @dataclass
 class Walk:
-    """One execution. ``task`` does what a Task state names: resource and arguments to result."""
+    """One execution. ``task`` does what a Task state names: resource and arguments to result. ``now`` is in seconds
+    since 1970.
+    """
 
     definition: Json
     name: str
     document: Any
     task: Callable[[str, Json], Json]
+    now: Callable[[], float]
     variables: Json = field(default_factory=dict)
 
-    def run(self, start: str, given: Any) -> Generator[int, None, str]:
+    def run(self, start: str, given: Any) -> Generator[float, None, str]:
         """From a state to the end, whose type is returned; yields the seconds that it waits."""
         state, value = start, given
         while (node := self.definition["States"][state])["Type"] not in ("Succeed", "Fail"):
@@ -47,7 +51,7 @@ class Walk:
                 state = self._chosen(node, value)
                 continue
             if node["Type"] == "Wait":
-                yield self._filled(node["Seconds"], input=value)
+                yield self._wait(node, value)
                 state, value = self._leave(node, value)
             else:
                 state, value = yield from self._task(node, value)
@@ -57,7 +61,14 @@ class Walk:
         rules = (rule for rule in node["Choices"] if self._filled(rule["Condition"], input=value))
         return str(next(rules, {"Next": node["Default"]})["Next"])
 
-    def _task(self, node: Json, value: Any) -> Generator[int, None, tuple[str, Any]]:
+    def _wait(self, node: Json, value: Any) -> float:
+        """The seconds of a Wait state; a timestamp that has passed is not waited for."""
+        if "Seconds" in node:
+            return float(self._filled(node["Seconds"], input=value))
+        until = datetime.fromisoformat(self._filled(node["Timestamp"], input=value))
+        return max(0.0, until.timestamp() - self.now())
+
+    def _task(self, node: Json, value: Any) -> Generator[float, None, tuple[str, Any]]:
         tries: Counter[int] = Counter()
         while True:
             try:

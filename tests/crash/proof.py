@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
 from tests.contract.aws import client
+from tests.crash.shares import wrong_budgets, wrong_costs
 from tests.crash.world import World
-from tests.samples import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from tests.crash.scenarios import Scenario
     from tests.crash.tap import Effect, How
     from tests.template.stack import Json
+
+_BILL = {"billed", "share", "next_check", "open"}  # what is still written when a job has ended
+_COSTS = ("estimated_usd", "billed_usd")
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,17 @@ def _deliver_again(world: World) -> None:
 def timeline(world: World) -> Iterable[str]:
     """Every side effect with what it did to the ledger, and the provider's tasks."""
     for effect in world.tap.effects:
-        written = _written(effect)
-        state = f" -> {written['job_id']} {written['state']}" if written else ""
-        yield f"{effect.number:>4} {effect.second:>6} s  {effect.invocation:<12} {effect.what}: {effect.status}{state}"
+        state = f" -> {effect.row['job_id']} {effect.row['state']}" if effect.row else ""
+        second = f"{effect.second:>8.1f} s"
+        yield f"{effect.number:>4} {second}  {effect.invocation:<12} {effect.what}: {effect.status}{state}"
     for task in world.rig.simulator.tasks():
         yield f"task {task['id']} of {task['client_business_id']}: {task['status']}, {task['posts']} POSTs"
-    yield from (f"row {job['job_id']}: {job['state']} {job.get('verdict')}" for job in world.jobs())
+    yield from (f"row {job['job_id']}: {job['state']} {job.get('verdict')} {job.get('share')}" for job in world.jobs())
+    yield from (f"budget {month}: {budget}" for month, budget in world.budgets().items())
 
 
 def prove(world: World, trouble: Trouble) -> None:
-    """The laws, for every job of a run."""
+    """The laws, for every job of a run and for what they share."""
     jobs = sorted(world.jobs(), key=lambda job: int(job["attempt"]))
     assert len(jobs) == len(world.scenario.outcomes), "jobs"
     for job, outcome in zip(jobs, world.scenario.outcomes, strict=True):
@@ -86,8 +90,11 @@ def prove(world: World, trouble: Trouble) -> None:
         _prove_outcome(world, trouble, job, {outcome, *trouble.also}, bool(tasks))
         _prove_money(job, [task["status"] for task in tasks])
         _prove_row(world, job, result)
+        assert not (wrong := list(wrong_costs(job, result))), wrong
         _prove_pictures(world, tasks, result, pictures)
         _prove_announcements(world, job, result)
+    _prove_departures(world)
+    assert not (wrong := list(wrong_budgets(jobs, world.budgets(), world.budget))), wrong
 
 
 def _stored(world: World, job: Json) -> tuple[Json, dict[str, bytes]]:
@@ -113,10 +120,8 @@ def _prove_outcome(world: World, trouble: Trouble, job: Json, expected: set[str]
 
 def _state_at(world: World, job_id: str, number: int) -> str:
     """The job's state in the ledger when a side effect was over."""
-    states = [
-        row["state"] for effect in world.tap.effects[:number] if (row := _written(effect)) and row["job_id"] == job_id
-    ]
-    return states[-1] if states else ""
+    rows = _rows(world.tap.effects[:number], job_id)
+    return rows[-1]["state"] if rows else ""
 
 
 def _prove_money(job: Json, tasks: list[str]) -> None:
@@ -131,10 +136,28 @@ def _prove_row(world: World, job: Json, result: Json) -> None:
     assert job["state"] == "ended", job["state"]
     assert job["verdict"] == told, f"the row says {job['verdict']}, result.json {told}"
     assert "next_check" not in job, "the sweep would look after an ended job"
-    assert "open" not in job, "the sweep would look after an ended job"
-    rows = [row for effect in world.tap.effects if (row := _written(effect)) and row["job_id"] == job["job_id"]]
-    after = [row["state"] for row in rows[[row["state"] for row in rows].index("ended") + 1 :]]
-    assert not after, f"written after its end: {after}"
+    rows = _rows(world.tap.effects, job["job_id"])
+    ended = rows[[row["state"] for row in rows].index("ended") :]
+    for row in ended:
+        assert _without_bill(row) == _without_bill(ended[0]), f"written after its end: {row['state']}"
+        assert ("open" in row) == ("next_check" in row), "the sweep's index is wrong"
+        is_awaited = row["verdict"]["money"] == "moved" and "billed" not in row
+        assert is_awaited or "next_check" not in row, "the sweep would look after an ended job"
+
+
+def _without_bill(row: Json) -> Json:
+    """What nobody may change when a job has ended."""
+    return {name: value for name, value in row.items() if name not in _BILL}
+
+
+def _prove_departures(world: World) -> None:
+    """Nothing is sent before its turn as it stood then, nor while the intake is paused."""
+    for submit in world.submits:
+        job, schedule = submit.job, submit.schedule
+        turn = max(job.get("departure", 0) + schedule.get("shift", 0), schedule.get("stopped_until", 0))
+        early = turn - 1000 * submit.at
+        assert early < 1, f"{job['job_id']} is sent {early:.0f} ms before its departure"
+        assert "paused" not in schedule, f"{job['job_id']} is sent while the intake is paused"
 
 
 def _prove_pictures(world: World, tasks: list[Any], result: Json, pictures: dict[str, bytes]) -> None:
@@ -162,6 +185,7 @@ def _prove_announcements(world: World, job: Json, result: Json) -> None:
     assert (announcement["id"], announcement["outcome"]) == (name, result["outcome"])
     keys = [picture["key"] for picture in announcement["pictures"]]
     assert keys == [picture["key"] for picture in result["pictures"]]
+    assert [announcement[name] for name in _COSTS] == [result[name] for name in _COSTS]
     written = [
         effect.number
         for effect in effects
@@ -183,12 +207,6 @@ def _told(effect: Effect) -> Json:
     return found
 
 
-def _written(effect: Effect) -> Json | None:
-    """The row that a side effect has written."""
-    if effect.status != "200" or effect.what not in ("dynamodb PutItem", "dynamodb UpdateItem"):
-        return None
-    item = (
-        json.loads(effect.body)["Item"] if effect.what.endswith("PutItem") else json.loads(effect.answer)["Attributes"]
-    )
-    row: Json = plain({"M": item})
-    return row
+def _rows(effects: Iterable[Effect], job_id: str) -> list[Json]:
+    """A job's row as each of its writes has left it."""
+    return [effect.row for effect in effects if effect.row.get("job_id") == job_id]

@@ -17,6 +17,8 @@ from tests.template.stack import Json, Values, load
 from tests.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from botocore.config import Config
 
     from local.simulator import Simulator
@@ -25,11 +27,13 @@ _connect = boto3.client
 _FUNCTIONS = {f"{stem.capitalize()}Function": stem for stem in ("submit", "status", "finalize", "sweep")}
 # So that what takes hours takes few steps; the relations between them are those of the template's defaults.
 _PACE = {"PollPlanSeconds": "20,40", "LookupWaitSeconds": "300", "DeadlineSeconds": "3600"}
+_MONEY = {"MonthlyBudgetUsd": "1000", "AssumedPriceUsd": "0.015"}
+_TABLE_FIELDS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 
 
 @dataclass
 class Rig:
-    """Everything that stays between two runs. A run has a table of its own, and jobs that no other run has."""
+    """Everything that stays between two runs. A run has tables of its own, and jobs that no other run has."""
 
     simulator: Simulator
 
@@ -111,11 +115,11 @@ class Rig:
         self.http.close()
         self.anyone.close()
 
-    def table(self) -> str:
-        """A new jobs table, as the template has it."""
-        wanted = self.template["Resources"]["JobsTable"]["Properties"]
-        fields = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
-        client("dynamodb").create_table(TableName=(made := name("table")), **{field: wanted[field] for field in fields})
+    def table(self, resource: str) -> str:
+        """A new table, as the template has it."""
+        wanted = self.template["Resources"][resource]["Properties"]
+        fields = {field: wanted[field] for field in _TABLE_FIELDS if field in wanted}
+        client("dynamodb").create_table(TableName=(made := name("table")), **fields)
         return made
 
     def timeout(self, function: str) -> int:
@@ -124,12 +128,12 @@ class Rig:
         timeout = own.get("Timeout", self.template["Globals"]["Function"]["Timeout"])
         return int(Values.deployed(self.template, {}).resolve(timeout))
 
-    def environment(self, function: str, table: str, machine: str, parameters: Json) -> dict[str, str]:
-        """What the template sets in a function's environment."""
-        own = {"ApiBaseUrl": self.simulator.base_url, "ApiKeySecretArn": self.secret, **_PACE, **parameters}
+    def environment(self, function: str, tables: Mapping[str, str], machine: str, parameters: Json) -> dict[str, str]:
+        """What the template sets in a function's environment. ``tables`` are the run's own, by their resource."""
+        own = {"ApiBaseUrl": self.simulator.base_url, "ApiKeySecretArn": self.secret, **_PACE, **_MONEY, **parameters}
         values = Values.deployed(self.template, own)
         made = {
-            "<JobsTable>": table,
+            **{f"<{resource}>": table for resource, table in tables.items()},
             "<InboxBucket>": self.inbox,
             "<ResultsBucket>": self.results,
             "<SignerRole.Arn>": self.role,

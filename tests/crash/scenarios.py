@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _RARE_SWEEP = {"SweepAfterSeconds": "40000"}
 _OVERDUE = {"DeadlineSeconds": "90", "LateSeconds": "40"}
+_RARE = 20_000
 
 
 def _recipe(prompt: str = "paint it", **fields: Any) -> dict[str, Any]:
@@ -20,6 +21,21 @@ def _recipe(prompt: str = "paint it", **fields: Any) -> dict[str, Any]:
 
 def _drop(world: World) -> None:
     world.drop(world.preset())
+
+
+def _drop_behind_others(world: World) -> None:
+    world.depart_behind(7.3)
+    _drop(world)
+
+
+def _drop_behind_too_many(world: World) -> None:
+    world.depart_behind(90_000)
+    _drop(world)
+
+
+def _drop_while_paused(world: World) -> None:
+    world.pause(15)
+    _drop(world)
 
 
 def _document(world: World) -> None:
@@ -68,6 +84,10 @@ class Scenario:
 DROP = Scenario("a drop")
 LOST_ANSWER = Scenario("a lost answer", _recipe("fault:submit-drop-answer"))
 DEAD_DOCUMENT = Scenario("a document's dead execution", outcomes=("rejected",), begin=_document, is_dead=True)
+BEHIND_OTHERS = Scenario("behind others", begin=_drop_behind_others)
+PAUSED = Scenario("paused", begin=_drop_while_paused)
+SENT_AGAIN = Scenario("sent again", _recipe("fault:submit-500"), parameters={"UnknownPolicy": "resend-same-id"})
+LATE_BILL = Scenario("a late bill", _recipe("fault:billing-pending=2 fault:billing-amount=0.02"))
 OTHERS = (
     Scenario("a caller's document", begin=_document),
     Scenario(
@@ -81,16 +101,29 @@ OTHERS = (
     Scenario("a wrong document", _recipe(size="7:5"), ("rejected",), _document),
     Scenario("a failed task", _recipe("fault:task-failed"), ("failed",)),
     Scenario("stored at the second try", _recipe("fault:file-503")),
-    Scenario("stopped while waiting", _recipe("fault:hang"), ("cancelled",), stop_after=10),
+    Scenario(
+        "stopped while waiting",
+        _recipe("fault:hang"),
+        ("cancelled",),
+        stop_after=10,
+        parameters=_RARE_SWEEP,
+        sweep_every=_RARE,
+    ),
     Scenario("stopped while submitting", _recipe("fault:submit-500"), ("cancelled",), stop_after=10),
     Scenario("stopped while looking up", _recipe("fault:submit-drop-answer"), ("cancelled",), stop_after=10),
-    Scenario("overdue", _recipe("fault:hang"), ("expired",), parameters=_OVERDUE),
+    Scenario("overdue", _recipe("fault:hang"), ("expired",), parameters={**_OVERDUE, **_RARE_SWEEP}, sweep_every=_RARE),
     Scenario("found by nobody", _recipe("fault:submit-500"), ("unknown",)),
     Scenario("a dead execution", is_dead=True, is_told=False),
     Scenario("a dead execution that is told", is_dead=True),
     Scenario("a drop without an execution", lost_effect="states StartExecution"),
     Scenario(
-        "never stored", _recipe("fault:file-404"), ("lost",), parameters=_RARE_SWEEP, is_dead=True, sweep_every=20_000
+        "never stored", _recipe("fault:file-404"), ("lost",), parameters=_RARE_SWEEP, is_dead=True, sweep_every=_RARE
     ),
     Scenario("run again", _recipe("fault:task-failed"), ("failed", "completed"), _again),
+    BEHIND_OTHERS,
+    Scenario("behind too many", outcomes=("expired",), begin=_drop_behind_too_many),
+    PAUSED,
+    Scenario("over budget", outcomes=("rejected",), parameters={"MonthlyBudgetUsd": "0.02"}),
+    SENT_AGAIN,
+    LATE_BILL,
 )

@@ -21,6 +21,8 @@ from botocore.retries.standard import ExponentialBackoff
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from tests.template.stack import Json
+
 
 class Killed(BaseException):
     """The process is gone. No code of ours may stop it."""
@@ -36,15 +38,18 @@ class How(StrEnum):
 
 @dataclass
 class Effect:
-    """One request. ``second`` is the simulated time; nothing here that is printed holds a secret."""
+    """One request. ``second`` is the simulated time; nothing here that is printed holds a secret.
+
+    ``row`` is the job's row that it has written.
+    """
 
     number: int
-    second: int
+    second: float
     invocation: str
     what: str
     body: str = field(repr=False)
     status: str = "not sent"
-    answer: str = field(default="", repr=False)
+    row: Json = field(default_factory=dict, repr=False)
 
 
 @dataclass
@@ -62,7 +67,6 @@ class _Request:
     what: str
     body: str
     send: Callable[[], Any]
-    text: Callable[[Any], str]  # of the answer
     drop: Callable[[Any], None]  # the answer
     lost: Exception
 
@@ -75,7 +79,7 @@ class Tap:
     ``sent`` is told of each one that has reached its service.
     """
 
-    second: Callable[[], int]
+    second: Callable[[], float]
     sent: Callable[[Effect], None]
     kills: Mapping[int, How] = field(default_factory=dict)
     intruders: Mapping[int, Callable[[], None]] = field(default_factory=dict)
@@ -133,7 +137,7 @@ class Tap:
                 invocation.dead = True
                 raise Killed from None
             raise
-        effect.status, effect.answer = str(answer.status_code), request.text(answer)
+        effect.status = str(answer.status_code)
         self._aside(lambda: self.sent(effect))
         if how is None:
             return answer
@@ -159,7 +163,6 @@ def _aws(request: Any, send: Callable[[], Any]) -> _Request:
         f"{service[1] if service else '?'} {operation}",
         body,
         send,
-        text=lambda answer: "" if request.stream_output else _text(answer.content),
         drop=lambda answer: answer.raw.close(),
         lost=ReadTimeoutError(endpoint_url=address.netloc),
     )
@@ -170,7 +173,6 @@ def _http(request: httpx.Request, send: Callable[[], Any]) -> _Request:
         f"toapis {request.method} {request.url.path}",
         _text(request.read()),
         send,
-        text=lambda _: "",
         drop=lambda answer: answer.close(),
         lost=httpx.ReadTimeout("lost", request=request),
     )

@@ -7,20 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bucketbrush.adapters import departures
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.domain.departures import Schedule
 from bucketbrush.domain.errors import SubmitUnanswered
 from bucketbrush.domain.life import State
 from tests.crash.points import Points
-from tests.crash.scenarios import DROP, LOST_ANSWER
+from tests.crash.scenarios import BEHIND_OTHERS, DROP, LOST_ANSWER, PAUSED
 
 if TYPE_CHECKING:
     from bucketbrush.domain.jobs import Job
+    from bucketbrush.domain.money import Budget
     from tests.crash.rig import Rig
 
-UNSENT = {"state": State.ACCEPTED, "recipe": None, "references": ()}
+UNSENT = {"state": State.ACCEPTED, "recipe": None, "references": (), "estimated": None, "share": None}
 
 
 def test_a_post_before_the_intent_is_written_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,9 +31,9 @@ def test_a_post_before_the_intent_is_written_is_found(rig: Rig, monkeypatch: pyt
 
     def forget(ledger: Ledger, job: Job, **changes: Any) -> Job:
         if changes.get("state") is State.SUBMITTING and job.state is State.ACCEPTED:
-            return job.model_copy(update=changes)
+            return job.model_copy(update={name: value for name, value in changes.items() if name != "limit"})
         if changes.get("state") is State.WAITING:
-            intent = {"state": State.SUBMITTING, "recipe": job.recipe, "references": job.references}
+            intent = {"state": State.SUBMITTING, **{name: getattr(job, name) for name in UNSENT if name != "state"}}
             job = change(ledger, job.model_copy(update=UNSENT), **intent)
         return change(ledger, job, **changes)
 
@@ -55,15 +58,39 @@ def test_a_post_that_is_repeated_is_found(rig: Rig, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_ledger_without_conditions_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    update = Ledger._update
+    statement = Ledger._statement
 
-    def blind(ledger: Ledger, job_id: str, values: dict[str, Any], *_: Any, **__: Any) -> dict[str, Any]:
-        return update(ledger, job_id, values, {"job_id": job_id}, ())
+    def blind(ledger: Ledger, job_id: str, values: dict[str, Any], *_: Any, **__: Any) -> Any:
+        return statement(ledger, job_id, values, {"job_id": job_id}, ())
 
-    monkeypatch.setattr(Ledger, "_update", blind)
+    monkeypatch.setattr(Ledger, "_statement", blind)
     points = Points(rig, DROP)
     with pytest.raises(AssertionError, match=r"written after its end|does not end|is paid 2 times"):
         points.prove(points.frozen())
+
+
+def test_a_share_that_is_written_before_its_budget_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_both(ledger: Ledger, job_id: str, statement: Any, budget: Budget, limit: int | None) -> None:
+        for part in (statement, ledger._budgets.statement(budget, limit)):
+            ledger._client.update_item(**part)
+
+    monkeypatch.setattr(Ledger, "_transact", write_both)
+    points = Points(rig, DROP)
+    with pytest.raises(AssertionError, match="the jobs' sums"):
+        points.prove(points.crashes(points.every()))
+
+
+def test_a_departure_that_is_not_waited_for_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Schedule, "leaves_at", lambda *_: 0)
+    with pytest.raises(AssertionError, match="before its departure"):
+        Points(rig, BEHIND_OTHERS)
+
+
+def test_a_pause_that_nobody_heeds_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = departures._schedule
+    monkeypatch.setattr(departures, "_schedule", lambda item: seen(item).model_copy(update={"paused_at": None}))
+    with pytest.raises(AssertionError, match="sent while the intake is paused"):
+        Points(rig, PAUSED)
 
 
 def test_an_object_that_is_overwritten_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

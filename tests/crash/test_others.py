@@ -8,7 +8,8 @@ import pytest
 
 from bucketbrush.adapters import objects
 from tests.crash.points import ALL, Points, some
-from tests.crash.scenarios import DEAD_DOCUMENT, DROP, OTHERS
+from tests.crash.proof import run
+from tests.crash.scenarios import DEAD_DOCUMENT, DROP, LATE_BILL, OTHERS, SENT_AGAIN
 
 if TYPE_CHECKING:
     from tests.crash.rig import Rig
@@ -32,3 +33,17 @@ def test_a_crash_while_pictures_are_stored_in_parts(rig: Rig, monkeypatch: pytes
 def test_a_crash_after_a_documents_execution_died(rig: Rig) -> None:
     points = Points(rig, DEAD_DOCUMENT)
     points.prove(points.crashes(points.distinct()))
+
+
+def test_a_late_bill_takes_the_place_of_the_estimate(rig: Rig) -> None:
+    rows = [effect.row for effect in run(rig, LATE_BILL).tap.effects if effect.row.get("state") == "ended"]
+    assert [(row.get("billed"), row["share"]["spent"]) for row in (rows[0], rows[-1])] == [
+        (None, 30_000),
+        (20_000, 20_000),
+    ]
+
+
+def test_what_is_sent_again_is_reserved_twice_until_its_bill_is_there(rig: Rig) -> None:
+    rows = [effect.row for effect in run(rig, SENT_AGAIN).tap.effects if "share" in effect.row]
+    held = [(row["share"]["reserved"], row["share"]["spent"]) for row in rows]
+    assert list(dict.fromkeys(held)) == [(30_000, 0), (60_000, 0), (0, 30_000)]

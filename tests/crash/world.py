@@ -9,6 +9,7 @@ import heapq
 import itertools
 import json
 import os
+import re
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
@@ -36,13 +37,18 @@ if TYPE_CHECKING:
     from tests.crash.scenarios import Scenario
     from tests.template.stack import Json
 
-    Process = Generator[int, None, None]
+    Process = Generator[float, None, None]
 
 FUNCTIONS = Path(__file__).parents[2] / "functions"
 _FUNCTIONS = ("submit", "status", "finalize", "sweep")
 _VISIBILITY, _RECEIVES, _REDRIVES, _REDRIVE_AFTER = 360, 5, 2, 3600
 _TASK_TIMEOUT = 75
 _LONGEST = 3 * 86_400
+_TABLES = ("JobsTable", "LimitsTable")
+_DEPARTURES = {"name": {"S": "departures"}}
+_POST = "toapis POST /v1/images/generations"
+_WRITES = ("dynamodb PutItem", "dynamodb UpdateItem", "dynamodb TransactWriteItems")
+_JOB_ID = re.compile(r'"job_id": \{"S": "([^"]+)"')
 
 
 @dataclass
@@ -52,6 +58,18 @@ class Execution:
     walk: Walk
     arn: str
     is_over: bool = False
+
+
+@dataclass(frozen=True)
+class Submit:
+    """A request that is to be paid, as it arrives: what its job's row and the row of departures say then.
+
+    ``at`` is in seconds since 1970.
+    """
+
+    at: float
+    job: Json
+    schedule: Json
 
 
 @dataclass(frozen=True)
@@ -76,21 +94,23 @@ class World:
         intruders: Mapping[int, Callable[[World], None]] | None = None,
     ) -> None:
         self.rig, self.scenario = rig, scenario
-        self._began = self._now = int(time.time())
-        self.table = rig.table()
+        self.began = int(time.time())
+        self._now = float(self.began)
+        self.tables = {resource: rig.table(resource) for resource in _TABLES}
         machine = rig.dead_machine if scenario.is_dead else rig.machine
         self._environments = {
-            function: rig.environment(function, self.table, machine, dict(scenario.parameters))
+            function: rig.environment(function, self.tables, machine, dict(scenario.parameters))
             for function in _FUNCTIONS
         }
         self._machine = machine
         bound = {number: (lambda act=act: act(self)) for number, act in (intruders or {}).items()}
-        self.tap = Tap(lambda: self._now - self._began, self._sent, kills or {}, bound)
+        self.tap = Tap(lambda: self._now - self.began, self._sent, kills or {}, bound)
         self.calls: list[tuple[str, Json]] = []  # of the invocations that run, the innermost last
+        self.submits: list[Submit] = []
         self.executions: dict[str, Execution] = {}
         self.message: Json | None = None
         self.mark = 0  # effects up to this one are not this scenario's
-        self._agenda: list[tuple[int, int, Process]] = []
+        self._agenda: list[tuple[float, int, Process]] = []
         self._order = itertools.count()
         self._schedule = self._sweeping()
         self.begin(self._schedule, scenario.sweep_every)
@@ -99,7 +119,7 @@ class World:
     # ---- Time --------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
-        """Until every job has ended and nothing is left to do."""
+        """Until every job has ended and nothing is left to do, nor to look for."""
         self.rig.simulator.reset()
         self.scenario.begin(self)
         self.go_on()
@@ -111,15 +131,15 @@ class World:
 
     def work(self) -> None:
         """Whatever is due next, until only the schedule is left and it has nothing to look after."""
-        while any(process is not self._schedule for _, _, process in self._agenda) or self.open_jobs():
+        while any(process is not self._schedule for _, _, process in self._agenda) or self._looked_after():
             due, _, process = heapq.heappop(self._agenda)
             self._now = max(self._now, due)
-            assert self._now - self._began < _LONGEST, f"it does not end: {self.open_jobs()}"
+            assert self._now - self.began < _LONGEST, f"it does not end: {self._looked_after()}"
             wait = next(process, None)
             if wait is not None:
                 self.begin(process, wait)
 
-    def begin(self, process: Process, after: int = 0) -> None:
+    def begin(self, process: Process, after: float = 0) -> None:
         heapq.heappush(self._agenda, (self._now + after, next(self._order), process))
 
     @contextmanager
@@ -127,8 +147,12 @@ class World:
         with ExitStack() as stack:
             stack.enter_context(self.tap.installed())
             stack.enter_context(patch.object(boto3, "client", connect))
-            stack.enter_context(patch.object(wiring, "time", SimpleNamespace(time=lambda: self._now)))
+            clock = SimpleNamespace(time=lambda: self._now, sleep=self._sleep)
+            stack.enter_context(patch.object(wiring, "time", clock))
             yield
+
+    def _sleep(self, seconds: float) -> None:
+        self._now += seconds
 
     # ---- What the user does --------------------------------------------------------------------------------------
 
@@ -183,6 +207,23 @@ class World:
             client("stepfunctions").stop_execution(executionArn=execution.arn)
             self.begin(self._execution_ended(execution_name), 1)
 
+    def depart_behind(self, seconds: float) -> None:
+        """Other jobs have taken the departures of so many seconds."""
+        self._put_departures(next_departure={"N": str(round(1000 * (self._now + seconds)))})
+
+    def pause(self, seconds: int) -> None:
+        """An operator pauses the intake, and resumes it after so many seconds."""
+        self._put_departures(paused={"N": str(int(self._now))})
+        self.begin(self._resuming(seconds))
+
+    def _resuming(self, seconds: int) -> Process:
+        yield seconds
+        table = self.tables["LimitsTable"]
+        client("dynamodb").update_item(TableName=table, Key=_DEPARTURES, UpdateExpression="REMOVE paused")
+
+    def _put_departures(self, **values: Json) -> None:
+        client("dynamodb").put_item(TableName=self.tables["LimitsTable"], Item={**_DEPARTURES, **values})
+
     def _put(self, key: str, content: bytes) -> str:
         return str(client("s3").put_object(Bucket=self.rig.inbox, Key=key, Body=content)["VersionId"])
 
@@ -228,7 +269,11 @@ class World:
 
     def _sent(self, effect: Effect) -> None:
         """What a request sets going as soon as its service has it."""
-        if effect.what.startswith("toapis POST"):
+        if effect.what in _WRITES and effect.status == "200" and (job_id := _JOB_ID.search(effect.body)):
+            effect.row = self._row("JobsTable", job_id=job_id[1])
+        if effect.what == _POST:
+            job = self._row("JobsTable", job_id=json.loads(effect.body)["client_business_id"])
+            self.submits.append(Submit(self._now, job, self._row("LimitsTable", name="departures")))
             self.rig.settle()
         elif effect.what == "states StartExecution" and effect.status == "200":
             asked = json.loads(effect.body)
@@ -239,7 +284,7 @@ class World:
 
     def _started(self, execution_name: str, document: Any) -> None:
         arn = self._machine.replace(":stateMachine:", ":execution:") + f":{execution_name}"
-        walk = Walk(self._definition(), execution_name, document, self._task)
+        walk = Walk(self._definition(), execution_name, document, self._task, lambda: self._now)
         execution = self.executions[execution_name] = Execution(walk, arn)
         if self.scenario.is_dead:
             execution.is_over = ended(arn) == "FAILED"
@@ -281,13 +326,13 @@ class World:
         for state in ("Read", "Submit", "Status", "Finalize"):
             if state == "Status" and not job.get("task_id"):
                 continue
-            walk = Walk(self._definition(), job["job_id"], {"job_id": job["job_id"]}, self._task)
-            walk.variables = {"job_id": job["job_id"], "fault": None, "hold_seconds": 0, "polls": 1}
+            walk = Walk(self._definition(), job["job_id"], {"job_id": job["job_id"]}, self._task, lambda: self._now)
+            walk.variables = {"job_id": job["job_id"], "fault": None, "hold_until": None, "polls": 1}
             walk.variables |= {"plan": job.get("plan", []), "task_id": job.get("task_id")}
             self.begin(_ignoring(walk.run(state, {})))
 
     def _definition(self) -> Json:
-        text = json.dumps(self.rig.definition).replace("${JobsTable}", self.table)
+        text = json.dumps(self.rig.definition).replace("${JobsTable}", self.tables["JobsTable"])
         found: Json = json.loads(text)
         return found
 
@@ -305,7 +350,7 @@ class World:
         label = f"{function} {self._names[function]}"
         for provider in DEFAULT_PROVIDERS.values():
             provider.clear_cache()  # the cached key; making the client anew takes longer than all the rest
-        context = _Context(f"{self.table} {label}", self._now + self.rig.timeout(function))
+        context = _Context(f"{self.tables['JobsTable']} {label}", int(self._now) + self.rig.timeout(function))
         self.calls.append((function, event))
         try:
             with patch.dict(os.environ, self._environments[function]), self.tap.invocation(label):
@@ -326,25 +371,49 @@ class World:
         except TaskFailed:
             return None
 
-    # ---- What stands in the ledger --------------------------------------------------------------------------------
+    # ---- What stands in the tables --------------------------------------------------------------------------------
 
     def jobs(self) -> list[Json]:
-        """Every row, plain."""
-        items = client("dynamodb").scan(TableName=self.table, ConsistentRead=True)["Items"]
-        return [plain({"M": item}) for item in items]
+        """Every row of the ledger, plain."""
+        return self._rows("JobsTable")
 
     def open_jobs(self) -> list[tuple[str, str]]:
         return [(job["job_id"], job["state"]) for job in self.jobs() if job["state"] != "ended"]
+
+    def _looked_after(self) -> list[tuple[str, str]]:
+        """The jobs that are open, and those whose bill is awaited."""
+        return [(job["job_id"], job["state"]) for job in self.jobs() if job["state"] != "ended" or "next_check" in job]
+
+    def budgets(self) -> dict[str, Json]:
+        """The budget rows, plain, by their month."""
+        names = {row["name"]: row for row in self._rows("LimitsTable")}
+        return {name.removeprefix("budget "): row for name, row in names.items() if name.startswith("budget ")}
+
+    @property
+    def budget(self) -> int:
+        """What a month may cost, in millionths of a US dollar."""
+        return round(1_000_000 * float(self._environments["submit"]["MONTHLY_BUDGET_USD"]))
+
+    def _rows(self, resource: str) -> list[Json]:
+        items = client("dynamodb").scan(TableName=self.tables[resource], ConsistentRead=True)["Items"]
+        return [plain({"M": item}) for item in items]
+
+    def _row(self, resource: str, **key: str) -> Json:
+        keys = {name: {"S": value} for name, value in key.items()}
+        found = client("dynamodb").get_item(TableName=self.tables[resource], Key=keys, ConsistentRead=True)
+        row: Json = plain({"M": found.get("Item", {})})
+        return row
 
     def close(self) -> None:
         """Leave nothing running."""
         for execution in self.executions.values():
             if not execution.is_over:
                 client("stepfunctions").stop_execution(executionArn=execution.arn)
-        client("dynamodb").delete_table(TableName=self.table)
+        for table in self.tables.values():
+            client("dynamodb").delete_table(TableName=table)
 
 
-def _ignoring(steps: Generator[int, None, str]) -> Process:
+def _ignoring(steps: Generator[float, None, str]) -> Process:
     yield from steps
 
 

@@ -184,12 +184,61 @@ MUTATIONS = (
     Mutation(
         "call a failed second sending unpaid",
         f"{_PACKAGE}/submit.py",
-        "            except (RecipeInvalid, ApiKeyMissing, ProviderRefused) as problem:\n"
+        "            except (RecipeInvalid, ApiKeyMissing, BudgetExceeded, ProviderRefused) as problem:\n"
         '                reason = f"{reason} It could not be sent again: {problem.message}"\n',
         "            except (RecipeInvalid, ApiKeyMissing) as problem:\n"
         '                reason = f"{reason} It could not be sent again: {problem.message}"\n'
         "            except ProviderRefused as problem:\n"
         "                return self._refused(job, problem)\n",
+    ),
+    Mutation(
+        "send before the departure",
+        f"{_PACKAGE}/depart.py",
+        "if wait > (0 if is_new else _SHORT):",
+        "if wait > 3_600_000:",
+    ),
+    Mutation(
+        "leave without another look",
+        f"{_PACKAGE}/depart.py",
+        "schedule, departure = self.departures.read(), job.departure",
+        "return Turn(job.departure, now)",
+    ),
+    Mutation(
+        "let everybody run into a 429",
+        f"{_PACKAGE}/depart.py",
+        "            self.departures.stop(now, now + min(seconds, _LONGEST_STOP) * _MS)",
+        "            self.departures.read()",
+    ),
+    Mutation(
+        "send the refused one behind all others",
+        f"{_PACKAGE}/depart.py",
+        "self.departures.take_in_front(now)",
+        "self.departures.take(now, now + 86_400_000)",
+    ),
+    Mutation(
+        "give one departure to two jobs",
+        f"{_PACKAGE}/adapters/departures.py",
+        'condition = "attribute_not_exists(next_departure) OR next_departure <= :now"',
+        'condition = "attribute_not_exists(next_departure) OR :now > :zero"\n'
+        '        return self._update("SET next_departure = :next", condition, now=now, next=now + self._step, zero=0)',
+    ),
+    Mutation(
+        "reserve without a limit",
+        f"{_PACKAGE}/submit.py",
+        "limit=self.settings.budget, **intent",
+        "limit=None, **intent",
+    ),
+    Mutation(
+        "write the month's budget by itself",
+        f"{_PACKAGE}/adapters/ledger.py",
+        "self._client.transact_write_items(TransactItems=statements)  # type: ignore[arg-type]",
+        "self._client.update_item(**statements[1]['Update'])\n                self._client.update_item(**statement)",
+    ),
+    Mutation(
+        "release what may have been paid",
+        f"{_PACKAGE}/domain/money.py",
+        "    if money is Money.NOT_MOVED:\n        return None\n",
+        "    if money is not Money.MOVED:\n        return None\n",
     ),
     Mutation(
         "forget the sweep's alarm",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
+from bucketbrush import depart
 from bucketbrush.adapters import ledger
 from bucketbrush.domain import errors, verdicts
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome
@@ -34,6 +36,8 @@ JOB = Job(
     polls=2,
 )
 NEW = Job(job_id=JOB.job_id, state=State.ACCEPTED, created_at=JOB.created_at)
+HELD = NEW.model_copy(update={"state": State.SUBMITTING, "hold_until": 1_790_000_009})
+UNTIL = "2026-09-21T14:13:29.000Z"  # the same in a Wait's own words
 
 
 def evaluate(text: str, states: Json, variables: Json) -> Any:
@@ -164,11 +168,11 @@ def _looks(plan: str, seconds: int) -> int:
     return len(waits) + max(0, -(-seconds // last))
 
 
-def _holds(seconds: int) -> int:
-    """How often a job is held in that time at least wait: a hold is a tenth of the time that the trouble lasts."""
+def _holds(seconds: int, longest: int) -> int:
+    """How often a job is held in that time: a hold is a tenth of the time that the trouble lasts, or the longest."""
     passed = number = 0
     while passed < seconds:
-        passed += max(1, passed // 10)
+        passed += min(longest, max(1, passed // 10))
         number += 1
     return number
 
@@ -181,7 +185,8 @@ def _retries_events(state: Json) -> int:
 def test_the_history_of_an_execution_holds_the_longest_job(template: Json, states: dict[str, Json]) -> None:
     parameters = template["Parameters"]
     plan, deadline = parameters["PollPlanSeconds"]["Default"], parameters["DeadlineSeconds"]["MaxValue"]
-    held = _holds(parameters["MaxQueueSeconds"]["MaxValue"]) + _holds(parameters["LookupSeconds"]["Default"])
+    queue, lookup = parameters["MaxQueueSeconds"]["MaxValue"], parameters["LookupSeconds"]["Default"]
+    held = _holds(queue, depart._LONGEST_STOP) + _holds(lookup, lookup)  # a paused intake is looked at most often
     retries = sum(_retries_events(states[name]) for name in ("Read", "Submit", "Finalize"))
     others = (held * ROUND_EVENTS) + retries + OTHER_EVENTS
     assert _looks(plan, deadline) * ROUND_EVENTS + others < MOST_EVENTS / 1.5
@@ -268,21 +273,16 @@ def test_read_asks_for_the_executions_own_row_and_never_for_the_prompt(states: d
     ("job", "variables", "word"),
     [
         pytest.param(
-            JOB, {"hold_seconds": 0, "plan": [20, 10, 5], "task_id": "task_1", "polls": 2}, "waiting", id="full"
+            JOB, {"hold_until": None, "plan": [20, 10, 5], "task_id": "task_1", "polls": 2}, "waiting", id="full"
         ),
         pytest.param(
             JOB.model_copy(update={"plan": (7,), "polls": 0}),
-            {"hold_seconds": 0, "plan": [7], "task_id": "task_1", "polls": 0},
+            {"hold_until": None, "plan": [7], "task_id": "task_1", "polls": 0},
             "waiting",
             id="a plan of one",
         ),
-        pytest.param(NEW, {"hold_seconds": 0, "plan": [60], "task_id": None, "polls": 0}, "accepted", id="fresh"),
-        pytest.param(
-            NEW.model_copy(update={"state": State.SUBMITTING, "hold_seconds": 9}),
-            {"hold_seconds": 9, "plan": [60], "task_id": None, "polls": 0},
-            "submitting",
-            id="held",
-        ),
+        pytest.param(NEW, {"hold_until": None, "plan": [60], "task_id": None, "polls": 0}, "accepted", id="fresh"),
+        pytest.param(HELD, {"hold_until": UNTIL, "plan": [60], "task_id": None, "polls": 0}, "submitting", id="held"),
     ],
 )
 def test_read_takes_over_what_the_row_says(states: dict[str, Json], job: Job, variables: Json, word: str) -> None:
@@ -296,7 +296,7 @@ def test_read_takes_over_what_the_row_says(states: dict[str, Json], job: Job, va
 )
 def test_read_needs_no_row_and_no_field(states: dict[str, Json], result: Json) -> None:
     known = {"result": result, "context": {"Execution": {"Name": "by-hand"}}}
-    empty = {"fault": None, "hold_seconds": 0, "plan": [], "task_id": None, "polls": 0}
+    empty = {"fault": None, "hold_until": None, "plan": [], "task_id": None, "polls": 0}
     assert filled(states["Read"]["Assign"], known) == {"job_id": "by-hand", **empty}
     assert filled(states["Read"]["Output"], known) == {"state": "accepted" if result else "new"}
 
@@ -312,11 +312,11 @@ def test_submit_is_called_with_an_order(states: dict[str, Json]) -> None:
     assert parse(SubmitCall, payload) == SubmitCall(job_id="j", document=document)
 
 
-@pytest.mark.parametrize("job", [JOB, NEW, NEW.model_copy(update={"hold_seconds": 10})], ids=["task", "none", "held"])
-def test_what_submit_answers_is_taken_over(states: dict[str, Json], job: Job) -> None:
+@pytest.mark.parametrize(("job", "until"), [(JOB, None), (NEW, None), (HELD, UNTIL)], ids=["task", "none", "held"])
+def test_what_submit_answers_is_taken_over(states: dict[str, Json], job: Job, until: str | None) -> None:
     known = {"result": {"Payload": next_step(job)}}
     assert filled(states["Submit"]["Assign"], known) == {
-        "hold_seconds": job.hold_seconds or 0,
+        "hold_until": until,
         "plan": list(job.plan),
         "task_id": job.task_id,
         "polls": job.polls,
@@ -324,11 +324,12 @@ def test_what_submit_answers_is_taken_over(states: dict[str, Json], job: Job) ->
     assert filled(states["Submit"]["Output"], known) == {"state": job.state.value}
 
 
-def test_submits_answer_and_the_row_say_the_same(states: dict[str, Json]) -> None:
+@pytest.mark.parametrize("job", [JOB, NEW, HELD], ids=["task", "none", "held"])
+def test_submits_answer_and_the_row_say_the_same(states: dict[str, Json], job: Job) -> None:
     """A redriven or repeated execution that begins with the row goes on as the first one did after submit."""
     read, submit = states["Read"], states["Submit"]
-    row = filled(read["Assign"], {"result": projected(read, JOB), "context": {"Execution": {"Name": JOB.job_id}}})
-    answer = filled(submit["Assign"], {"result": {"Payload": next_step(JOB)}})
+    row = filled(read["Assign"], {"result": projected(read, job), "context": {"Execution": {"Name": job.job_id}}})
+    answer = filled(submit["Assign"], {"result": {"Payload": next_step(job)}})
     assert answer == {name: row[name] for name in answer}
 
 
@@ -357,8 +358,14 @@ def test_wait_walks_the_plan_and_repeats_its_last(states: dict[str, Json], plan:
     assert polls == len(waits)
 
 
-def test_hold_waits_as_long_as_it_was_told(states: dict[str, Json]) -> None:
-    assert filled(states["Hold"]["Seconds"], {}, hold_seconds=42) == 42
+@pytest.mark.parametrize("seconds", [1, HELD.hold_until, 253_402_300_799])
+def test_hold_waits_until_the_second_that_it_was_told(states: dict[str, Json], seconds: int) -> None:
+    """Amazon States Language, "Wait State": a timestamp of RFC 3339, with capital T and Z."""
+    held = NEW.model_copy(update={"hold_until": seconds})
+    variables = filled(states["Submit"]["Assign"], {"result": {"Payload": next_step(held)}})
+    timestamp = filled(states["Hold"]["Timestamp"], {}, **variables)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z", timestamp)
+    assert datetime.fromisoformat(timestamp) == datetime.fromtimestamp(seconds, UTC)
     assert states["Hold"]["Next"] == "Submit"
 
 
@@ -376,8 +383,8 @@ AFTER_KNOWN = {
 @pytest.mark.parametrize("word", ["new", *State])
 def test_known_leads_every_state_where_it_belongs(states: dict[str, Json], word: str) -> None:
     at_once, held = AFTER_KNOWN[word]
-    assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_seconds=0) == at_once
-    assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_seconds=10) == held
+    assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_until=None) == at_once
+    assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_until=UNTIL) == held
 
 
 AFTER_SEEN = {Seen.WAITING: "Wait", Seen.ENDED: "Finalize", Seen.OVERDUE: "Finalize", "in_a_word_nobody_knows": "Wait"}

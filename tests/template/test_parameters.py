@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,6 +13,7 @@ from hypothesis import assume, given, seed
 from hypothesis import strategies as st
 
 from bucketbrush.adapters.toapis import RESULT_HOSTS
+from bucketbrush.domain.departures import step_between
 from bucketbrush.settings import (
     FinalizeSettings,
     FunctionSettings,
@@ -108,7 +110,10 @@ def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
         ("NotificationEmail", ["", "a.b@example.org"], ["a", "a@b", "a b@c.de", "a@b.c, d@e.f"]),
         ("PythonRuntime", ["python3.11", "python3.14"], ["python3.9", "python3.10", "nodejs22.x", "python3.131"]),
         ("Architecture", ["x86_64"], ["arm", "aarch64"]),
+        ("SubmitsPerSecond", ["0.01", "0.5", "4", "50"], ["0", "0.009", "-1", "50.1"]),
         ("MaximumConcurrency", ["2", "1000"], ["1", "1001"]),
+        ("MonthlyBudgetUsd", ["0", "12.50", "1000000000"], ["-0.01", "1000000001"]),
+        ("AssumedPriceUsd", ["0", "0.0019", "1000"], ["-0.01", "1000.01"]),
         ("PollPlanSeconds", ["1", "20,10", "99999"], ["", "0", "20,", "1.5", "-1", "100000"]),
         ("MaxQueueSeconds", ["1", "86400"], ["0", "86401"]),
         ("DeadlineSeconds", ["1", "82800"], ["0", "82801"]),
@@ -160,9 +165,38 @@ def test_settings_take_the_bounds_of_every_number(
     extreme = {name: str(PARAMETERS[name].get(bound, PARAMETERS[name]["Default"])) for name in NUMBERS}
     read = settings(template, resources, function, extreme).model_dump()
     fields = {"".join(word.capitalize() for word in field.split("_")): field for field in read}
-    told = {name: str(read[field]) for name, field in fields.items() if name in extreme}
-    assert told == {name: extreme[name] for name in told}
+    told = {name: Decimal(str(read[field])) for name, field in fields.items() if name in extreme}
+    assert told == {name: Decimal(extreme[name]) for name in told}
     assert {"KeepDays", "SweepAfterSeconds" if function != "StatusFunction" else "LateSeconds"} <= set(told)
+
+
+@pytest.mark.parametrize(("bound", "step"), [("MinValue", 100_000), ("Default", 250), ("MaxValue", 20)])
+def test_departures_lie_apart_at_every_rate(template: Json, resources: Resources, bound: str, step: int) -> None:
+    rate = {"SubmitsPerSecond": str(PARAMETERS["SubmitsPerSecond"][bound])}
+    read = settings(template, resources, "SubmitFunction", rate)
+    assert isinstance(read, SubmitSettings)
+    assert step_between(read.submits_per_second) == step
+
+
+def test_an_account_takes_the_default_rate() -> None:
+    """ToAPIs, async rate limits page: five submits a second; as the parameter's own text says."""
+    rate = PARAMETERS["SubmitsPerSecond"]
+    (allowed,) = re.findall(r"default allows (\d+)", rate["Description"])
+    assert rate["Default"] < int(allowed)
+
+
+@pytest.mark.parametrize(
+    ("usd", "micros"), [("0", None), ("0.0", None), ("0.0000001", 1), ("0.0019", 1900), ("1000", 1_000_000_000)]
+)
+def test_amounts_are_exact_and_none_of_them_is_no_limit(
+    template: Json, resources: Resources, usd: str, micros: int | None
+) -> None:
+    given = {"MonthlyBudgetUsd": usd, "AssumedPriceUsd": usd}
+    submit = settings(template, resources, "SubmitFunction", given)
+    sweep = settings(template, resources, "SweepFunction", given)
+    assert isinstance(submit, SubmitSettings)
+    assert isinstance(sweep, SweepSettings)
+    assert (submit.budget, submit.assumed_price, sweep.budget) == (micros, micros, micros)
 
 
 def test_the_policies_are_those_that_submit_knows() -> None:

@@ -159,25 +159,33 @@ def test_the_sweep_reaches_neither_the_provider_nor_an_object(template: Json, re
     assert Values.deployed(template, {}).resolve(variables["FINALIZE_FUNCTION"]) == "<FinalizeFunction>"
 
 
-WRITES = {
-    "SubmitRole": {"GetItem", "PutItem", "UpdateItem"},
-    "StatusRole": {"UpdateItem"},
-    "FinalizeRole": {"GetItem", "PutItem", "UpdateItem"},
-    "SweepRole": {"GetItem", "UpdateItem", "Query"},
-    "JobsMachineRole": {"GetItem"},
+# What each does to the jobs and, in the rows of the schedule and the budgets, to the limits; who stands not here does
+# nothing. A transaction needs no permission but those of its writes (DynamoDB Developer Guide, "Using IAM with DynamoDB
+# transactions").
+DOES = {
+    "JobsTable": {
+        "SubmitRole": {"GetItem", "PutItem", "UpdateItem"},
+        "StatusRole": {"UpdateItem"},
+        "FinalizeRole": {"GetItem", "PutItem", "UpdateItem"},
+        "SweepRole": {"GetItem", "UpdateItem"},
+        "JobsMachineRole": {"GetItem"},
+    },
+    "its index": {"SweepRole": {"Query"}},
+    "LimitsTable": {"SubmitRole": {"GetItem", "UpdateItem"}, "FinalizeRole": {"UpdateItem"}, "SweepRole": {"GetItem"}},
 }
 
 
-def test_each_does_to_the_ledger_what_its_part_needs(resources: Resources) -> None:
+def test_each_does_to_the_tables_what_its_part_needs(resources: Resources) -> None:
     index = {"Fn::Sub": f"${{JobsTable.Arn}}/index/{ledger._OPEN_INDEX}"}
-    found: dict[str, set[str]] = {}
+    arns = {"JobsTable": _arn("JobsTable"), "its index": index, "LimitsTable": _arn("LimitsTable")}
+    found: dict[str, dict[str, set[str]]] = {}
     for role, statement in _roles(resources):
         for action in listed(statement["Action"]):
             service, verb = action.split(":")
             if service == "dynamodb":
-                assert listed(statement["Resource"]) == [index if verb == "Query" else _arn("JobsTable")], role
-                found.setdefault(role, set()).add(verb)
-    assert found == WRITES
+                (name,) = [name for name, arn in arns.items() if [arn] == listed(statement["Resource"])]
+                found.setdefault(name, {}).setdefault(role, set()).add(verb)
+    assert found == DOES
 
 
 def test_the_sweep_looks_at_this_machines_executions_only(template: Json, resources: Resources) -> None:
@@ -373,14 +381,25 @@ def test_only_the_inbox_tells_eventbridge(resources: Resources) -> None:
     assert told == {"InboxBucket": on, "ResultsBucket": None}
 
 
-def test_the_ledger_costs_by_use_forgets_by_ttl_and_can_be_restored(resources: Resources) -> None:
-    (table,) = resources.of("AWS::DynamoDB::Table").values()
+TABLES = {"JobsTable": "job_id", "LimitsTable": "name"}
+
+
+@pytest.mark.parametrize(("name", "key"), TABLES.items())
+def test_tables_cost_by_use_are_encrypted_and_can_be_restored(resources: Resources, name: str, key: str) -> None:
+    assert set(resources.of("AWS::DynamoDB::Table")) == set(TABLES)
+    table = resources.properties(name)
     assert table["BillingMode"] == "PAY_PER_REQUEST"
-    assert table["KeySchema"] == [{"AttributeName": "job_id", "KeyType": "HASH"}]
-    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+    assert table["KeySchema"] == [{"AttributeName": key, "KeyType": "HASH"}]
+    assert {"AttributeName": key, "AttributeType": "S"} in table["AttributeDefinitions"]
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["SSESpecification"] == {"SSEEnabled": True}
-    assert "TableName" not in table
+    assert "TableName" not in table, "a fixed name would let only one stack exist"
+
+
+def test_the_ledger_alone_forgets_by_ttl(resources: Resources) -> None:
+    ttl = {"AttributeName": "expires_at", "Enabled": True}
+    found = {name: table.get("TimeToLiveSpecification") for name, table in resources.of("AWS::DynamoDB::Table").items()}
+    assert found == {"JobsTable": ttl, "LimitsTable": None}
 
 
 def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Resources) -> None:
@@ -403,7 +422,7 @@ def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Res
     assert not {"open", "next_check"} & set(ended)
 
 
-@pytest.mark.parametrize("name", [*BUCKETS, "JobsTable"])
+@pytest.mark.parametrize("name", [*BUCKETS, *TABLES])
 def test_what_was_paid_for_outlives_the_stack(resources: Resources, name: str) -> None:
     assert resources.all[name]["DeletionPolicy"] == "Retain"
     assert resources.all[name]["UpdateReplacePolicy"] == "Retain"
@@ -465,6 +484,7 @@ def test_an_alarm_rings_for_everything_that_is_stuck(resources: Resources) -> No
         "JobsLostAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "lost"),
         "JobsUnstoredAlarm": ("Bucketbrush", "JobsUnstored", *service),
         "JobsLateAlarm": ("Bucketbrush", "JobsLate", *service),
+        "BudgetAlarm": ("Bucketbrush", "BudgetUsedPercent", *service),
         "JobsOverdueAlarm": ("Bucketbrush", "JobsOverdue", *service),
         "SweepSilentAlarm": ("Bucketbrush", "JobsOverdue", *service),
     }
@@ -489,7 +509,8 @@ def test_alarms_ring_at_the_first_and_are_quiet_without_data(resources: Resource
         assert alarm["AlarmDescription"], name
         if name == "SweepSilentAlarm":
             continue
-        least = 10 if name == "StatusErrorsAlarm" else 1  # a few failed looks mend themselves
+        # A few failed looks mend themselves; of a budget a fifth is left.
+        least = {"StatusErrorsAlarm": 10, "BudgetAlarm": 80}.get(name, 1)
         assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", least), name
         assert alarm["Statistic"] in ("Maximum", "Sum"), name
         assert alarm["TreatMissingData"] == "notBreaching", name
@@ -533,7 +554,7 @@ def test_metrics_go_where_the_alarms_look(
         if metric.kind == "count":
             observability.count(metric.name, **given)
         else:
-            observability.gauge(metric.name, 0)
+            {"gauge": observability.gauge, "amount": observability.amount}[metric.kind](metric.name, 0)
         line = json.loads(capsys.readouterr().out)
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         ((names,),) = [directive["Dimensions"]]

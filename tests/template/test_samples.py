@@ -26,6 +26,7 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "submit-call.json": events.parse_order,
     "status-call.json": lambda event: events.parse(StatusCall, event),
     "finalize-call.json": lambda event: events.parse(FinalizeCall, event),
+    "finalize-bill-call.json": lambda event: events.parse(FinalizeCall, event).bill,
     "object-created.json": lambda event: events.parse_message(json.dumps(event)),
 }
 # A job document is no event; the schedule says no more than that it is time; of an ended execution its name passes.

@@ -6,12 +6,25 @@ import hashlib
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-from bucketbrush.adapters.answers import Task, TaskState
-from bucketbrush.domain.errors import ContentRefused, JobBusy, RecipeInvalid, ResultUnstored, TaskFailed
+from bucketbrush.adapters.answers import Bill, Task, TaskState
+from bucketbrush.depart import Depart
+from bucketbrush.domain.departures import Schedule
+from bucketbrush.domain.errors import (
+    BudgetBusy,
+    BudgetExceeded,
+    ContentRefused,
+    DeparturesFull,
+    JobBusy,
+    RecipeInvalid,
+    ResultUnstored,
+    TaskFailed,
+)
 from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, dropped_job_id
 from bucketbrush.domain.life import WRITE_ONCE, Actor, State, demand_once, demand_step
+from bucketbrush.domain.money import Budget, budget_change
 from bucketbrush.domain.pictures import is_whole, sniff
 from bucketbrush.domain.result import Picture
 from bucketbrush.finalize import Finalize
@@ -48,7 +61,9 @@ LEASE_SECONDS = 65
 SWEEP_AFTER_SECONDS = 900
 DEADLINE_SECONDS = 3600
 
-_FUNCTION: dict[str, Any] = {"jobs_table": "jobs", "keep_days": 400}
+STEP = 250  # milliseconds between two departures
+
+_FUNCTION: dict[str, Any] = {"jobs_table": "jobs", "limits_table": "limits", "keep_days": 400}
 _PROVIDER: dict[str, Any] = {
     **_FUNCTION,
     "api_base_url": "https://toapis.example",
@@ -68,6 +83,9 @@ SUBMIT_SETTINGS = SubmitSettings(
     unknown_policy=UnknownPolicy.HOLD,
     reference_handover=ReferenceHandover.AUTO,
     sweep_after_seconds=SWEEP_AFTER_SECONDS,
+    submits_per_second=4.0,
+    monthly_budget_usd=Decimal(0),
+    assumed_price_usd=Decimal("0.02"),
 )
 STATUS_SETTINGS = StatusSettings(**_PROVIDER, deadline_seconds=DEADLINE_SECONDS, late_seconds=600)
 FINALIZE_SETTINGS = FinalizeSettings(
@@ -85,19 +103,29 @@ SWEEP_SETTINGS = SweepSettings(
     finalize_function="finalize",
     deadline_seconds=DEADLINE_SECONDS,
     sweep_after_seconds=SWEEP_AFTER_SECONDS,
+    monthly_budget_usd=Decimal(0),
 )
 
 
 class FakeLedger:
-    """One table in the hands of one function: rows are written under the conditions of the real ledger only."""
+    """One table in the hands of one function: rows are written under the conditions of the real ledger only.
 
-    def __init__(self, actor: Actor = Actor.SUBMIT, rows: dict[str, Job] | None = None) -> None:
+    ``budgets`` are those of the months, written together with the jobs' shares.
+    """
+
+    def __init__(
+        self,
+        actor: Actor = Actor.SUBMIT,
+        rows: dict[str, Job] | None = None,
+        budgets: FakeBudgets | None = None,
+    ) -> None:
         self.actor = actor
         self.rows = {} if rows is None else rows
+        self.budgets = budgets or FakeBudgets()
 
     def of(self, actor: Actor) -> FakeLedger:
         """The same rows in the hands of another function."""
-        return FakeLedger(actor, self.rows)
+        return FakeLedger(actor, self.rows, self.budgets)
 
     def put(self, job: Job) -> None:
         """A row that stands there already, however it came to be; the first one stays."""
@@ -111,7 +139,7 @@ class FakeLedger:
     def get(self, job_id: str) -> Job | None:
         return self.rows.get(job_id)
 
-    def change(self, job: Job, **changes: Any) -> Job:
+    def change(self, job: Job, *, limit: int | None = None, **changes: Any) -> Job:
         changed = job.model_copy(update=changes)
         demand_step(job.state, changed.state, self.actor)
         demand_once(_row(job), _row(changed))
@@ -120,6 +148,7 @@ class FakeLedger:
             if row == changed:
                 return changed
             raise JobBusy(f"job {job.job_id}: changed meanwhile.")
+        self.budgets.add(budget_change(job.share, changed.share), limit)
         self.rows[job.job_id] = row.model_copy(update=changes)
         return changed
 
@@ -155,6 +184,62 @@ def _is_first(row: Job, job: Job, changed: Job) -> bool:
     """Whether what is written once and about to be written is not there yet."""
     before, after, there = _row(job), _row(changed), _row(row)
     return not any(name in there for name in WRITE_ONCE if before.get(name) != after.get(name))
+
+
+class FakeBudgets:
+    """The months' budgets. ``conflicts`` is how many changes to come fail for the crowd."""
+
+    def __init__(self) -> None:
+        self.months: dict[str, Budget] = {}
+        self.conflicts = 0
+
+    def read(self, month: str) -> Budget:
+        return self.months.get(month, Budget(month=month))
+
+    def add(self, change: Budget | None, limit: int | None) -> None:
+        if change is None:
+            return
+        if self.conflicts:
+            self.conflicts -= 1
+            raise BudgetBusy(f"budget {change.month}: a crowd.")
+        held = self.read(change.month)
+        if limit is not None and held.committed + change.committed > limit:
+            raise BudgetExceeded(f"budget {change.month}: found {held.committed}; allowed: {limit}.")
+        committed, spent = held.committed + change.committed, held.spent + change.spent
+        self.months[change.month] = Budget(month=change.month, committed=committed, spent=spent)
+
+
+class FakeDepartures:
+    """The schedule, and how often it was asked for anything. When it is crowded it cannot be stopped."""
+
+    def __init__(self) -> None:
+        self.schedule = Schedule()
+        self.step = STEP
+        self.asked = 0
+        self.is_crowded = False
+
+    def read(self) -> Schedule:
+        self.asked += 1
+        return self.schedule
+
+    def take(self, now: int, last: int) -> tuple[Schedule, int]:
+        self.asked += 1
+        if self.schedule.next_departure > last:
+            raise DeparturesFull("departures: found all taken.")
+        self.schedule, departure = self.schedule.taken(now, self.step)
+        return self.schedule, departure
+
+    def take_in_front(self, now: int) -> tuple[Schedule, int]:
+        self.asked += 1
+        self.schedule, departure = self.schedule.in_front(now, self.step)
+        return self.schedule, departure
+
+    def stop(self, now: int, until: int) -> Schedule:
+        self.asked += 1
+        if self.is_crowded:
+            raise JobBusy("departures: a crowd.")
+        self.schedule = self.schedule.stopped(now, until)
+        return self.schedule
 
 
 class FakeObjects:
@@ -340,9 +425,13 @@ class FakeExecutions:
 class FakeFinalizer:
     def __init__(self) -> None:
         self.started: list[tuple[str, str | None]] = []
+        self.bills: list[str] = []
 
     def start(self, job_id: str, fault: str | None) -> None:
         self.started.append((job_id, fault))
+
+    def look_for_bill(self, job_id: str) -> None:
+        self.bills.append(job_id)
 
 
 def task(
@@ -350,11 +439,12 @@ def task(
     *urls: str,
     problem: ContentRefused | TaskFailed | None = None,
     completed_at: int | None = 990,
+    bill: Bill | None = None,
 ) -> Task:
     status = {TaskState.DONE: "completed", TaskState.FAILED: "failed"}.get(state, "in_progress")
     if state is TaskState.FAILED and problem is None:
         problem = TaskFailed("no error text.")
-    return Task("tsk_1", state, status, 50, urls, problem, 960, completed_at)
+    return Task("tsk_1", state, status, 50, urls, problem, 960, completed_at, bill)
 
 
 @dataclass
@@ -363,6 +453,7 @@ class World:
 
     time: float = 1000.0
     ledger: FakeLedger = field(default_factory=FakeLedger)
+    departures: FakeDepartures = field(default_factory=FakeDepartures)
     inbox: FakeObjects = field(default_factory=lambda: FakeObjects(INBOX))
     results: FakeObjects = field(default_factory=lambda: FakeObjects("results-bucket"))
     presigner: FakePresigner = field(default_factory=FakePresigner)
@@ -372,6 +463,7 @@ class World:
     executions: FakeExecutions = field(default_factory=FakeExecutions)
     finalizer: FakeFinalizer = field(default_factory=FakeFinalizer)
     submit_settings: SubmitSettings = SUBMIT_SETTINGS
+    sweep_settings: SweepSettings = SWEEP_SETTINGS
     no_key: Exception | None = None
     invocations: int = 0
 
@@ -394,7 +486,11 @@ class World:
         settings = self.submit_settings
         handover = HandOver(settings.reference_handover, presigner, inbox, 35, lambda: self.time)
         prepare = Prepare(inbox, INBOX, OURS, handover.most_bytes)
-        return Submit(settings, ledger, prepare, handover, self.connect, lambda: self.time)
+        departures: Any = self.departures
+        depart = Depart(
+            departures, lambda: self.time, self._pass, settings.max_queue_seconds, settings.refused_wait_seconds
+        )
+        return Submit(settings, ledger, prepare, depart, handover, self.connect, lambda: self.time, lambda: 0.5)
 
     @property
     def intake(self) -> Intake:
@@ -421,8 +517,9 @@ class World:
             "ledger": self.ledger.of(Actor.SWEEP),
             "executions": self.executions,
             "finalizer": self.finalizer,
+            "budgets": self.ledger.budgets,
         }
-        return Sweep(settings=SWEEP_SETTINGS, now=lambda: self.time, **fakes)
+        return Sweep(settings=self.sweep_settings, now=lambda: self.time, **fakes)
 
     def invocation(self, seconds: int = INVOCATION_SECONDS) -> Invocation:
         """A new invocation that begins now."""
@@ -442,6 +539,10 @@ class World:
         """A preset in the inbox."""
         document = {"model": "gpt-image-2-vip", "prompt": PROMPT, **fields}
         self.inbox.put(f"presets/{name}.json", json.dumps(document).encode())
+
+    def held(self, job: Job) -> int | None:
+        """For how many seconds from now the job is held."""
+        return None if job.hold_until is None else job.hold_until - int(self.time)
 
     def row(self, drop: Drop) -> Job:
         """The ledger's row of a drop's job."""

@@ -14,6 +14,7 @@ from bucketbrush.adapters.answers import (
     MAX_ANSWER_BYTES,
     MAX_LINK_CHARACTERS,
     Answer,
+    Bill,
     Task,
     TaskState,
     read_submit,
@@ -26,6 +27,7 @@ from bucketbrush.domain.errors import (
     KeyRefused,
     ProviderBusy,
     ProviderRefused,
+    RateLimited,
     SubmitUnanswered,
     TaskFailed,
     TaskUnreadable,
@@ -129,12 +131,13 @@ def test_a_bomb_is_never_unpacked_as_a_whole() -> None:
         tracemalloc.stop()
 
 
-CONTENT, MONEY, NO_KEY, REFUSED, BUSY, UNCLEAR = (
+CONTENT, MONEY, NO_KEY, REFUSED, BUSY, LIMITED, UNCLEAR = (
     ContentRefused,
     AccountEmpty,
     KeyRefused,
     ProviderRefused,
     ProviderBusy,
+    RateLimited,
     SubmitUnanswered,
 )
 
@@ -146,7 +149,7 @@ CONTENT, MONEY, NO_KEY, REFUSED, BUSY, UNCLEAR = (
         (400, told(500, "upstream timeout"), SubmitUnanswered),
         (400, told(409, "duplicate client_business_id"), SubmitUnanswered),
         (400, told("504"), SubmitUnanswered),
-        (429, told(500, "slow down"), ProviderBusy),
+        (429, told(500, "slow down"), RateLimited),
         (400, told("invalid_reference_images"), REFUSED),
         (400, told("webhook_not_configured"), REFUSED),
         (404, told(404, kind="not_found_error"), REFUSED),
@@ -185,10 +188,10 @@ CONTENT, MONEY, NO_KEY, REFUSED, BUSY, UNCLEAR = (
         (400, told(401), NO_KEY),
         (404, told("403"), NO_KEY),
         # For now
-        (429, told("rate_limit_exceeded", "rate limit policy"), BUSY),
-        (429, told(None, kind="rate_limit_error"), BUSY),
-        (400, told(429), BUSY),
-        (503, told(503, kind="rate_limit_unavailable"), BUSY),
+        (429, told("rate_limit_exceeded", "rate limit policy"), LIMITED),
+        (429, told(None, kind="rate_limit_error"), LIMITED),
+        (400, told(429), LIMITED),
+        (503, told(503, kind="rate_limit_unavailable"), LIMITED),
         (503, told("circuit_broken", "all channels unavailable"), BUSY),
         (503, told("model_not_found", "no available channel"), REFUSED),
         # A task may have been made, whatever the words say
@@ -259,9 +262,11 @@ def test_an_error_says_what_the_provider_says(body: Any, text: str) -> None:
         ("Wed, 21 Oct 99999999999999 07:28:30", None),
     ],
 )
-def test_a_busy_provider_names_its_time(header: str, seconds: int | None) -> None:
+@pytest.mark.parametrize(("status", "code"), [(429, "busy"), (503, "rate_limit_unavailable"), (503, "circuit_broken")])
+def test_a_busy_provider_names_its_time(status: int, code: str, header: str, seconds: int | None) -> None:
+    headers = {"retry-after": header, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}
     with pytest.raises(ProviderBusy) as caught:
-        read_submit(Answer(429, {"retry-after": header, "date": "Wed, 21 Oct 2026 07:28:00 GMT"}, b""), (KEY,))
+        submit(told(code), status, **headers)
     assert caught.value.retry_after == seconds
 
 
@@ -280,7 +285,7 @@ def test_an_error_beside_an_id_is_no_task(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("billing", "is_settled"),
+    ("billing", "is_kept"),
     [
         ({"status": "settled", "credits": "3", "cost_usd": "0.015"}, True),
         ({"status": "settled", "cost_usd": 0.5}, True),
@@ -292,8 +297,69 @@ def test_an_error_beside_an_id_is_no_task(body: Any) -> None:
         (None, False),
     ],
 )
-def test_billing_says_whether_money_was_kept(billing: Any, is_settled: bool) -> None:
-    assert task({"id": "tsk_1", "status": "failed", "billing": billing}).is_settled is is_settled
+def test_billing_says_whether_money_was_kept(billing: Any, is_kept: bool) -> None:
+    bill = task({"id": "tsk_1", "status": "failed", "billing": billing}).bill
+    assert bool(bill and bill.is_kept) is is_kept
+
+
+@pytest.mark.parametrize(
+    ("billing", "status", "amount"),
+    [
+        ({"status": "settled", "credits": "3", "cost_usd": "0.015"}, "settled", 15_000),
+        ({"status": "settled", "cost_usd": 0.015}, "settled", 15_000),
+        ({"status": "settled", "cost_usd": 2}, "settled", 2_000_000),
+        ({"status": "settled", "cost_usd": " 0.015 "}, "settled", 15_000),
+        ({"status": "settled", "cost_usd": "1.5e-3"}, "settled", 1500),
+        ({"status": "settled", "cost_usd": 1e-05}, "settled", 10),
+        ({"status": "settled", "cost_usd": "0.0000001"}, "settled", 1),
+        ({"status": "settled", "cost_usd": "0"}, "settled", 0),
+        ({"status": "settled", "cost_usd": 999_999}, "settled", 999_999_000_000),
+        # 200 credits are 1 USD
+        ({"status": "settled", "credits": "3"}, "settled", 15_000),
+        ({"status": "settled", "credits": 200}, "settled", 1_000_000),
+        ({"status": "settled", "credits": "200", "cost_usd": None}, "settled", 1_000_000),
+        ({"status": "settled", "credits": "200", "cost_usd": "soon"}, "settled", 1_000_000),
+        ({"status": "settled", "credits": "200", "cost_usd": "0"}, "settled", 1_000_000),  # the dearer of the two
+        ({"status": "SETTLED\n", "credits": "1"}, "settled", 5000),
+        ({"status": "Refunded", "credits": "0", "cost_usd": "0"}, "refunded", 0),
+        ({"status": "refunded"}, "refunded", 0),
+        ({"status": "refunded", "credits": "3", "cost_usd": "0.015"}, "refunded", 0),
+        # Not known yet, whatever stands beside it
+        ({"status": "pending"}, "pending", None),
+        ({"status": "Pending", "credits": "3", "cost_usd": "0.015"}, "pending", None),
+        ({"status": "reserved", "cost_usd": "0.015"}, "reserved", None),
+        ({"cost_usd": "0.015"}, "", None),
+        ({"status": 7, "cost_usd": "0.015"}, "", None),
+        ({}, "", None),
+    ],
+)
+def test_a_bill_is_read_in_millionths_of_a_dollar(billing: Any, status: str, amount: int | None) -> None:
+    bill = task({"id": "tsk_1", "status": "completed", "billing": billing}).bill
+    assert bill == Bill(status, amount)
+    assert bill.is_pending is (status == "pending")
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        *("", "free", "-0.015", "+1", "0x1", "1,5", "1_000", ".5", "1.", "NaN", "Infinity", "\u0663", "0.015 USD"),
+        *("1" * 10, "0." + "1" * 21, "1e999", "1e99", "1e30"),
+        *(-1, -0.5, True, None, [], {}, ["0.015"], {"usd": "0.015"}),
+        *(float("nan"), float("inf"), 10**10, 10**400, 1e300, 1e30),
+    ],
+)
+def test_an_amount_that_cannot_be_read_is_not_known(odd: Any) -> None:
+    """Not known is not 0: what a failed task was settled with may have been paid."""
+    for billing in ({"cost_usd": odd}, {"credits": odd}, {"cost_usd": odd, "credits": odd}):
+        bill = task({"id": "tsk_1", "status": "completed", "billing": {"status": "settled", **billing}}).bill
+        assert bill == Bill("settled", None)
+        assert bill.is_kept
+
+
+@pytest.mark.parametrize("billing", [None, "settled", 7, [], [{"status": "settled", "cost_usd": "1"}]])
+def test_without_a_bill_there_is_none(billing: Any) -> None:
+    assert task({"id": "tsk_1", "status": "completed", "billing": billing}).bill is None
+    assert task({"id": "tsk_1", "status": "completed"}).bill is None
 
 
 # ---- Status ----------------------------------------------------------------------------------------------------------

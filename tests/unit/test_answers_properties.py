@@ -27,6 +27,7 @@ from bucketbrush.domain.errors import (
     KeyRefused,
     ProviderBusy,
     ProviderRefused,
+    RateLimited,
     SubmitUnanswered,
     TaskFailed,
     TaskUnreadable,
@@ -69,7 +70,7 @@ WORDS = picked(
 NAMES = st.sampled_from(
     [
         *("id", "task_id", "status", "data", "result", "url", "error", "code", "type", "message", "success"),
-        *("fail_reason", "progress", "created_at", "completed_at"),
+        *("fail_reason", "progress", "created_at", "completed_at", "billing", "credits", "cost_usd"),
     ]
 )
 MOSTLY = st.sampled_from([True, True, True, False])
@@ -89,6 +90,11 @@ OBJECTS = st.dictionaries(NAMES, VALUES, max_size=8)
 # Answers as they should be, with something odd here and there.
 URLS = st.integers(1, 150).map(lambda number: f"https://files.toapis.com/{number}.png") | WORDS
 LINKS = st.lists(URLS | st.fixed_dictionaries({"url": URLS}) | LEAVES, max_size=120)
+AMOUNTS = LEAVES | st.decimals(allow_nan=True, allow_infinity=True).map(str)
+BILLINGS = st.fixed_dictionaries(
+    {"status": st.sampled_from(["settled", " Settled", "refunded", "pending", "PENDING"]) | LEAVES},
+    optional={"credits": AMOUNTS, "cost_usd": AMOUNTS},
+)
 ERRORS = st.fixed_dictionaries({}, optional={"code": LEAVES, "message": LEAVES, "type": LEAVES})
 TASKS = st.fixed_dictionaries(
     {"status": st.sampled_from(["completed", " Failed ", "queued", "success", "error", "new"]) | LEAVES},
@@ -102,6 +108,7 @@ TASKS = st.fixed_dictionaries(
         "progress": NUMBERS | LEAVES,
         "created_at": NUMBERS,
         "completed_at": NUMBERS,
+        "billing": BILLINGS | VALUES,
         "success": MOSTLY,
     },
 )
@@ -200,7 +207,7 @@ def test_an_answer_to_a_submit_is_a_task_or_a_documented_error(answer: Answer) -
         assert re.fullmatch(r"[!-~]{1,256}", found)
         assert KEY not in found
         return
-    assert type(found) in {ProviderBusy, SubmitUnanswered, *REFUSALS}
+    assert type(found) in {ProviderBusy, RateLimited, SubmitUnanswered, *REFUSALS}
     is_clear = (400 <= answer.status < 500 and answer.status not in (408, 409, 425, 499)) or answer.status in (
         *(301, 302, 307, 308),
         503,
@@ -237,6 +244,11 @@ def test_a_status_is_a_task_or_none_or_unreadable(answer: Answer) -> None:
     assert (type(task.problem) in (ContentRefused, TaskFailed)) is (task.state is TaskState.FAILED)
     if task.problem:
         assert_harmless(task.problem)
+    if task.bill:
+        assert len(task.bill.status) <= 40
+        assert task.bill.amount is None or 0 <= task.bill.amount <= 10**15
+        assert task.bill.amount is None or task.bill.status in ("settled", "refunded")
+        assert not (task.bill.is_pending and task.bill.is_kept)
 
 
 @PROPERTIES
@@ -245,6 +257,6 @@ def test_a_status_is_a_task_or_none_or_unreadable(answer: Answer) -> None:
 @example(answer=Answer(200, {}, WORST))
 def test_an_answer_to_an_upload_is_a_link_or_a_documented_error(answer: Answer) -> None:
     found = outcome(lambda: read_upload(answer, SECRETS))
-    assert isinstance(found, str) or type(found) in {ProviderBusy, *REFUSALS}
+    assert isinstance(found, str) or type(found) in {ProviderBusy, RateLimited, *REFUSALS}
     if isinstance(found, str):
         assert answer.is_success

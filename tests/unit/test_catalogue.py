@@ -76,6 +76,37 @@ def test_null_takes_a_field_away() -> None:
     assert "quality" not in read_preset({"model": "plain", "prompt": "p"}, "p", catalogue)
 
 
+@pytest.mark.parametrize(
+    ("own", "prices"),
+    [
+        ({}, []),
+        ({"prices": []}, []),
+        ({"prices": [{"usd": "0.015"}]}, [{"usd": 0.015}]),
+        (
+            {"prices": [{"usd": 0.2, "of": {"resolution": "4k"}}, {"usd": 0}]},
+            [{"usd": 0.2, "of": {"resolution": "4k"}}, {"usd": 0}],
+        ),
+    ],
+)
+def test_a_model_costs_what_it_says_itself_and_not_what_the_one_that_it_is_like_does(
+    own: dict[str, Any], prices: list[dict[str, Any]]
+) -> None:
+    found = extended(mine={"like": VIP, **own})["mine"].prices
+    assert [(float(price.usd), price.of) for price in found] == [
+        (price["usd"], price.get("of", {})) for price in prices
+    ]
+
+
+def test_a_price_is_as_exact_as_it_is_written() -> None:
+    found = extended(mine={"like": VIP, "prices": [{"usd": 0.1}, {"usd": "0.0000019"}]})["mine"].prices
+    assert [str(price.usd) for price in found] == ["0.1", "0.0000019"]
+
+
+def test_prices_that_are_deployed_may_be_replaced() -> None:
+    catalogue = extended(**{VIP: {"like": VIP, "prices": [{"usd": 0.5, "of": {"quality": "high"}}]}})
+    assert [price.of for price in catalogue[VIP].prices] == [{"quality": "high"}]
+
+
 def test_a_model_without_references_takes_no_pictures() -> None:
     catalogue = extended(words={"like": VIP, "references": None})
     with pytest.raises(RecipeInvalid, match='found "words"; allowed: one that takes references'):
@@ -116,6 +147,30 @@ def test_a_model_without_references_takes_no_pictures() -> None:
             "limits: output_compression cannot be limited",
         ),
         ({"models": {"a": {"like": EDITING, "references": None}}}, "mask: a model without references takes none"),
+        ({"models": {"a": {"like": VIP, "prices": [{"usd": 1, "of": {"colour": "red"}}]}}}, "colour cannot be red"),
+        (
+            {"models": {"a": {"like": VIP, "prices": [{"usd": 1}, {"usd": 1, "of": {"resolution": "8k"}}]}}},
+            "models.a: Value error, prices: resolution cannot be 8k",
+        ),
+        (
+            {"models": {"a": {"like": VIP, "prices": [{"usd": 1, "of": {"resolution": "1K"}}]}}},
+            "prices: resolution cannot be 1K",  # recipes have it as the list spells it, so this would never fit
+        ),
+        (
+            {
+                "models": {
+                    "a": {"like": VIP, "fields": {"quality": None}, "prices": [{"usd": 1, "of": {"quality": "low"}}]}
+                }
+            },
+            "prices: quality cannot be low",
+        ),
+        ({"models": {"a": {"like": VIP, "prices": [{"of": {}}]}}}, "models.a.prices.0.usd: Field required"),
+        ({"models": {"a": {"like": VIP, "prices": [{"usd": -1}]}}}, "models.a.prices.0.usd: "),
+        ({"models": {"a": {"like": VIP, "prices": [{"usd": 1001}]}}}, "models.a.prices.0.usd: "),
+        ({"models": {"a": {"like": VIP, "prices": [{"usd": "a cent"}]}}}, "models.a.prices.0.usd: "),
+        ({"models": {"a": {"like": VIP, "prices": [{"usd": 1, "of": {"n": 2}}]}}}, "models.a.prices.0.of.n: "),
+        ({"models": {"a": {"like": VIP, "prices": [{"usd": 1, "off": {}}]}}}, "models.a.prices.0.off: Extra inputs"),
+        ({"models": {"a": {"like": VIP, "prices": {"usd": 1}}}}, "models.a.prices: "),
     ],
 )
 def test_a_mistake_is_named(document: Any, words: str) -> None:

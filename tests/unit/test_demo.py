@@ -141,7 +141,7 @@ def test_the_demo_knows_the_suffixes_of_the_pipeline() -> None:
     [
         (None, "dropped"),
         ({"state": "accepted"}, "accepted"),
-        ({"state": "accepted", "hold_seconds": 2}, "held"),
+        ({"state": "accepted", "hold_until": 2}, "held"),
         ({"state": "submitting"}, "submitting"),
         ({"state": "waiting"}, "queued"),
         ({"state": "waiting", "provider_status": "queued"}, "queued"),

@@ -17,6 +17,7 @@ from bucketbrush.domain.errors import (
     Money,
     ProviderBusy,
     ProviderRefused,
+    RateLimited,
     TaskUnreadable,
 )
 from tests.unit.test_architecture import PACKAGE
@@ -75,8 +76,12 @@ def test_where_money_may_have_moved(money: Money, names: set[str]) -> None:
 def test_what_helps_when_it_is_tried_again() -> None:
     assert {kind.__name__ for kind in CLASSES if kind.retryable} == {
         "JobBusy",
+        "DepartureAhead",
+        "IntakePaused",
+        "BudgetBusy",
         "ProviderUnreachable",
         "ProviderBusy",
+        "RateLimited",
         "TaskUnreadable",
         "TaskUnfinished",
         "ResultUnstored",
@@ -116,4 +121,5 @@ def test_an_unreadable_task_knows_whether_it_was_refused() -> None:
 
 
 def test_busy_knows_its_time() -> None:
-    assert (ProviderBusy("x", 7).retry_after, ProviderBusy("x").retry_after) == (7, None)
+    for kind in (ProviderBusy, RateLimited):
+        assert (kind("x", 7).retry_after, kind("x").retry_after) == (7, None)

@@ -169,14 +169,18 @@ def test_a_message_that_is_neither_is_named_by_its_fields(body: str, shape: str,
         (SubmitCall, {"job_id": "cat-1", "document": {"model": "m"}}),
         (SubmitCall, {"job_id": "cat-1", "document": ["not", "an", "object"]}),  # told to the caller as an outcome
         (StatusCall, {"job_id": "cat-1", "task_id": "tsk_1", "polls": 1}),
-        (FinalizeCall, {"job_id": "cat-1", "fault": None}),
-        (FinalizeCall, {"job_id": "cat-1", "fault": "States.Timeout"}),
+        (FinalizeCall, {"job_id": "cat-1", "fault": None, "bill": True}),
+        (FinalizeCall, {"job_id": "cat-1", "fault": "States.Timeout", "bill": False}),
         (Message, {"messageId": "m-1", "body": "{}"}),
         (ExecutionEnded, {"execution": "cat-1"}),
     ],
 )
 def test_calls_are_read_and_may_grow(shape: Any, event: dict[str, Any]) -> None:
     assert events.parse(shape, {**event, "later": 1}).model_dump(by_alias=True) == event
+
+
+def test_the_workflow_asks_for_the_end_and_not_for_the_bill() -> None:
+    assert events.parse(FinalizeCall, {"job_id": "cat-1", "fault": None}).bill is False
 
 
 @pytest.mark.parametrize(
@@ -188,6 +192,7 @@ def test_calls_are_read_and_may_grow(shape: Any, event: dict[str, Any]) -> None:
         (StatusCall, {"job_id": "j", "task_id": None, "polls": SECRET}, ["task_id", "polls"]),
         (StatusCall, {"job_id": "j", "task_id": "t", "polls": 0}, ["polls"]),
         (FinalizeCall, {"job_id": "j"}, ["fault"]),
+        (FinalizeCall, {"job_id": "j", "fault": None, "bill": SECRET}, ["bill"]),
         (ExecutionEnded, {"execution": ""}, ["execution"]),
         (ExecutionEnded, {"detail": {"name": "cat-1", "input": SECRET}}, ["execution"]),
         (FinalizeCall, [SECRET], ["event"]),
@@ -231,8 +236,8 @@ def test_a_lease_outlives_its_invocation() -> None:
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("rich", [True, False])
 def test_the_workflow_finds_every_key(state: State, rich: bool) -> None:
-    facts: dict[str, Any] = {"hold_seconds": 7, "plan": (1, 2), "task_id": "t", "polls": 3} if rich else {}
+    facts: dict[str, Any] = {"hold_until": 7, "plan": (1, 2), "task_id": "t", "polls": 3} if rich else {}
     step = events.next_step(Job(job_id="j", state=state, created_at=1, **facts))
-    expected = {"hold_seconds": 0, "plan": [60], "task_id": None, "polls": 0, **facts, "state": state.value}
+    expected = {"hold_until": 0, "plan": [60], "task_id": None, "polls": 0, **facts, "state": state.value}
     assert step == expected | {"plan": list(expected["plan"])}
     assert json.loads(json.dumps(step)) == step

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bucketbrush.adapters.answers import TaskState
+from bucketbrush.adapters.answers import Bill, TaskState
 from bucketbrush.domain.errors import (
     AccountEmpty,
     AnnouncementFailed,
     ApiKeyMissing,
+    BudgetBusy,
     ContentRefused,
     JobBusy,
     KeyRefused,
@@ -25,8 +26,9 @@ from bucketbrush.domain.errors import (
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, Outcome, Verdict
+from bucketbrush.domain.jobs import Job, Outcome, Share, Verdict
 from bucketbrush.domain.life import State
+from bucketbrush.domain.money import Budget
 from bucketbrush.domain.verdicts import LINK_SECONDS, STOPPED
 from tests.unit.fakes import DEADLINE_SECONDS, FINALIZE_SETTINGS, PNG, PROMPT, SWEEP_AFTER_SECONDS, World, emitted, task
 
@@ -103,7 +105,7 @@ def test_pictures_are_stored_and_told(
     assert (written["task_created_at"], written["task_completed_at"]) == (960, MADE_AT)
     verdict = Verdict(outcome=told.outcome, reason=told.reason, money=told.money, message=told.message)
     assert (row(world).state, row(world).ended_at, row(world).verdict) == (State.ENDED, NOW, verdict)
-    assert row(world).next_check is None
+    assert row(world).next_check == NOW + SWEEP_AFTER_SECONDS  # for its bill
     assert counted(capsys) == [outcome]
 
 
@@ -640,6 +642,294 @@ def test_without_time_nothing_is_begun_that_cannot_be_told(world: World) -> None
     assert (row(world).state, world.results.writes) == (State.UNSTORED, [])
 
 
+# ---- Money -----------------------------------------------------------------------------------------------------------
+
+MONTH = "2026-11"
+RESERVED, OTHERS = 40_000, 10_000  # by the job, and spent by others; in millionths of a US dollar
+SHARE = Share(month=MONTH, reserved=RESERVED)
+
+
+def reserved(world: World, *pictures: Any, bill: Bill | None = None, **changes: Any) -> None:
+    """As ``waiting``, under a budget; the task has this bill."""
+    waiting(world, *pictures, **{"estimated": RESERVED, "share": SHARE, **changes})
+    world.ledger.budgets.months[MONTH] = Budget(month=MONTH, committed=OTHERS + RESERVED, spent=OTHERS)
+    world.api.task = task(TaskState.DONE, *world.api.pictures, bill=bill)
+
+
+def budget(world: World) -> tuple[int, int]:
+    """What is committed, and how much of it is spent."""
+    held = world.ledger.budgets.read(MONTH)
+    return held.committed, held.spent
+
+
+def costs(world: World, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """What a job cost, wherever it is said; the same in ``result.json`` and in the announcement."""
+    out = capsys.readouterr().out
+    written, announced = json.loads(world.results.versions[RESULT][0]), json.loads(world.announcements.told[-1])
+    told = {name: written[name] for name in ("estimated_usd", "billed_usd")}
+    assert told == {name: announced[name] for name in told}
+    return told | {name: [line[name][0] for line in emitted(out, name)] for name in ("EstimatedUsd", "BilledUsd")}
+
+
+@pytest.mark.parametrize(("billed", "usd"), [(30_000, 0.03), (40_000, 0.04), (90_000, 0.09), (1900, 0.0019), (0, 0.0)])
+def test_a_share_is_spent_as_billed(world: World, billed: int, usd: float, capsys: pytest.CaptureFixture[str]) -> None:
+    reserved(world, PNG, PNG, bill=Bill("settled", billed))
+    finalize(world)
+    ended = row(world)
+    assert (ended.billed, ended.share, ended.next_check) == (billed, Share(month=MONTH, spent=billed), None)
+    assert budget(world) == (OTHERS + billed, OTHERS + billed)
+    assert costs(world, capsys) == {
+        "estimated_usd": 0.04,
+        "billed_usd": usd,
+        "EstimatedUsd": [0.04],
+        "BilledUsd": [usd],
+    }
+
+
+@pytest.mark.parametrize("bill", [None, Bill("pending"), Bill("settled")])
+def test_without_a_bill_a_share_is_spent_as_reserved_and_the_bill_awaited(
+    world: World, bill: Bill | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reserved(world, PNG, PNG, bill=bill)
+    finalize(world)
+    ended = row(world)
+    assert (ended.billed, ended.share) == (None, Share(month=MONTH, spent=RESERVED))
+    assert ended.next_check == NOW + SWEEP_AFTER_SECONDS
+    assert budget(world) == (OTHERS + RESERVED, OTHERS + RESERVED)
+    assert costs(world, capsys) == {
+        "estimated_usd": 0.04,
+        "billed_usd": None,
+        "EstimatedUsd": [0.04],
+        "BilledUsd": [],
+    }
+
+
+def test_without_an_estimate_and_a_budget_nothing_is_said_of_them(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting(world, PNG, PNG)
+    world.api.task = task(TaskState.DONE, *world.api.pictures, bill=Bill("settled", 30_000))
+    finalize(world)
+    assert (row(world).billed, row(world).share, world.ledger.budgets.months) == (30_000, None, {})
+    assert costs(world, capsys) == {"estimated_usd": None, "billed_usd": 0.03, "EstimatedUsd": [], "BilledUsd": [0.03]}
+
+
+@pytest.mark.parametrize("fault", [None, STOPPED])
+@pytest.mark.parametrize("bill", [None, Bill("refunded", 0), Bill("pending"), Bill("settled", 0)])
+def test_a_failed_task_gives_its_share_back(
+    world: World, bill: Bill | None, fault: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reserved(world)
+    world.api.task = task(TaskState.FAILED, bill=bill)
+    assert finalize(world, fault).money is Money.NOT_MOVED
+    assert (row(world).share, row(world).next_check, budget(world)) == (None, None, (OTHERS, OTHERS))
+    said = costs(world, capsys)
+    assert (said["EstimatedUsd"], sum(said["BilledUsd"])) == ([], 0)
+
+
+def test_a_failed_task_that_is_settled_keeps_its_share(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    reserved(world)
+    world.api.task = task(TaskState.FAILED, bill=Bill("settled", 15_000))
+    assert finalize(world).money is Money.UNKNOWN
+    assert (row(world).share, row(world).next_check) == (SHARE, None)
+    assert budget(world) == (OTHERS + RESERVED, OTHERS)
+    assert costs(world, capsys)["EstimatedUsd"] == [0.04]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "money", "share", "committed"),
+    [
+        (Outcome.REJECTED, Money.NOT_MOVED, None, OTHERS),
+        (Outcome.EXPIRED, Money.NOT_MOVED, None, OTHERS),
+        (Outcome.FAILED, Money.NOT_MOVED, None, OTHERS),
+        (Outcome.UNKNOWN, Money.UNKNOWN, SHARE, OTHERS + RESERVED),
+    ],
+)
+def test_what_was_never_sent_gives_its_share_back_and_what_is_unknown_keeps_it(
+    world: World,
+    outcome: Outcome,
+    money: Money,
+    share: Share | None,
+    committed: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    verdict = Verdict(outcome=outcome, money=money, message="as decided")
+    reserved(world, state=State.DECIDED, verdict=verdict, **TASKLESS)
+    for _ in range(2):
+        finalize(world)
+    assert (row(world).share, row(world).next_check, budget(world)) == (share, None, (committed, OTHERS))
+    assert costs(world, capsys) == {
+        "estimated_usd": 0.04,
+        "billed_usd": None,
+        "EstimatedUsd": [] if share is None else [0.04],
+        "BilledUsd": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "share", "is_awaited"),
+    [
+        ({"state": State.ACCEPTED, **TASKLESS}, None, False),
+        ({"state": State.SUBMITTING, **TASKLESS}, SHARE, False),
+        ({}, Share(month=MONTH, spent=RESERVED), True),
+    ],
+    ids=["accepted", "submitting", "waiting"],
+)
+def test_a_stopped_job_keeps_what_it_may_have_cost(
+    world: World, changes: dict[str, Any], share: Share | None, is_awaited: bool
+) -> None:
+    reserved(world, **changes)
+    world.api.task = RUNNING
+    finalize(world, STOPPED)
+    held = share or Share(month=MONTH)
+    assert (row(world).share, budget(world)) == (share, (OTHERS + held.held, OTHERS + held.spent))
+    assert row(world).next_check == (NOW + SWEEP_AFTER_SECONDS if is_awaited else None)
+
+
+def test_a_share_is_settled_once_however_often_a_job_is_ended(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    reserved(world, PNG, PNG, bill=Bill("settled", 30_000))
+    for _ in range(3):
+        finalize(world)
+        world.api.task = task(TaskState.DONE, *world.api.pictures, bill=Bill("settled", 35_000))
+    assert (row(world).billed, budget(world)) == (30_000, (OTHERS + 30_000,) * 2)
+    assert costs(world, capsys)["BilledUsd"] == [0.03]
+
+
+def test_of_two_that_end_a_job_one_settles_its_share(world: World) -> None:
+    def ended_meanwhile() -> Iterator[bytes]:
+        yield PNG
+        finalize(world, STOPPED)
+
+    reserved(world, [ended_meanwhile, PNG], PNG)
+    finalize(world)
+    assert (row(world).share, budget(world)) == (Share(month=MONTH, spent=RESERVED), (OTHERS + RESERVED,) * 2)
+
+
+def test_a_crowd_at_the_budget_leaves_the_job_open_and_its_story_the_same(world: World) -> None:
+    reserved(world, PNG, PNG, bill=Bill("settled", 30_000))
+    before = row(world)
+    world.ledger.budgets.conflicts = 1
+    with pytest.raises(BudgetBusy):
+        finalize(world)
+    assert (row(world), budget(world)) == (before, (OTHERS + RESERVED, OTHERS))
+    world.api.task = task(TaskState.FAILED)
+    finalize(world)
+    assert (row(world).state, row(world).billed, budget(world)) == (State.ENDED, 30_000, (OTHERS + 30_000,) * 2)
+    assert len(set(world.announcements.told)) == 1
+
+
+def left_without_a_bill(world: World, **changes: Any) -> Job:
+    """A paid job that has ended before its bill came."""
+    reserved(world, PNG, PNG, bill=Bill("pending"), **changes)
+    finalize(world)
+    world.api.reads.clear()
+    return row(world)
+
+
+SPENT = Share(month=MONTH, spent=RESERVED)
+
+
+@pytest.mark.parametrize(("bill", "usd"), [(Bill("settled", 30_000), 0.03), (Bill("refunded", 0), 0.0)])
+def test_a_bill_that_comes_later_replaces_what_was_reserved(
+    world: World, bill: Bill, usd: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = left_without_a_bill(world)
+    written, told = dict(world.results.versions), list(world.announcements.told)
+    world.api.task = task(TaskState.DONE, bill=bill)
+    capsys.readouterr()
+    for _ in range(2):
+        world.time += SWEEP_AFTER_SECONDS
+        world.finalize.look_for_bill("cat-1")
+    billed = bill.amount or 0
+    changes = {"billed": billed, "share": Share(month=MONTH, spent=billed), "next_check": None}
+    assert row(world) == before.model_copy(update=changes)
+    assert budget(world) == (OTHERS + billed, OTHERS + billed)
+    assert world.api.reads == [("tsk_1", "")]  # the second time there was nothing to look for
+    out = capsys.readouterr().out
+    assert [line["BilledUsd"][0] for line in emitted(out, "BilledUsd")] == [usd]
+    assert emitted(out, "EstimatedUsd") == []
+    assert (world.results.versions, world.announcements.told) == (written, told)
+
+
+def test_a_bill_is_noted_without_a_budget_too(world: World) -> None:
+    waiting(world, PNG, PNG)
+    finalize(world)
+    world.api.task = task(TaskState.DONE, bill=Bill("settled", 30_000))
+    world.finalize.look_for_bill("cat-1")
+    assert (row(world).billed, row(world).share, row(world).next_check) == (30_000, None, None)
+    assert world.ledger.budgets.months == {}
+
+
+@pytest.mark.parametrize(
+    "seen", [task(TaskState.DONE, bill=Bill("pending")), UNREADABLE, NO_KEY], ids=["pending", "unreadable", "no key"]
+)
+def test_a_bill_is_awaited_for_a_day(world: World, seen: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    before = left_without_a_bill(world)
+    world.api.task = seen
+    for wait in (60, LINK_SECONDS - 61):
+        world.time += wait
+        world.finalize.look_for_bill("cat-1")
+        assert (row(world), budget(world)) == (before, (OTHERS + RESERVED,) * 2)
+    world.time += 1
+    world.finalize.look_for_bill("cat-1")
+    assert row(world) == before.model_copy(update={"next_check": None})
+    assert budget(world) == (OTHERS + RESERVED,) * 2
+    assert emitted(capsys.readouterr().out, "BilledUsd") == []
+
+
+@pytest.mark.parametrize("bill", [None, Bill("settled"), Bill("reserved"), Bill("")])
+def test_a_bill_that_will_not_come_is_given_up(world: World, bill: Bill | None, logs: io.StringIO) -> None:
+    before = left_without_a_bill(world)
+    world.api.task = task(TaskState.DONE, bill=bill)
+    world.finalize.look_for_bill("cat-1")
+    assert row(world) == before.model_copy(update={"next_check": None})
+    assert (row(world).share, budget(world)) == (SPENT, (OTHERS + RESERVED,) * 2)
+    assert "no bill has come" in logs.getvalue()
+
+
+def test_a_look_for_a_bill_that_is_refused_is_counted_for_the_operator(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left_without_a_bill(world)
+    world.api.task = TaskUnreadable("status: HTTP 401.", KeyRefused)
+    world.finalize.look_for_bill("cat-1")
+    assert len(emitted(capsys.readouterr().out, "KeyRefused")) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        None,
+        {},
+        UNSTORED,
+        {"state": State.DECIDED, **TASKLESS},
+        {"state": State.SUBMITTING, **TASKLESS},
+        {"state": State.ENDED, "next_check": None},
+    ],
+)
+def test_no_bill_is_asked_for_before_the_end_or_without_need(world: World, changes: dict[str, Any] | None) -> None:
+    if changes is not None:
+        reserved(world, **changes)
+    world.no_key = AssertionError("asked")
+    before = dict(world.ledger.rows)
+    world.finalize.look_for_bill("cat-1")
+    assert (world.ledger.rows, world.api.reads, world.announcements.told) == (before, [], [])
+
+
+def test_a_bill_that_meets_a_crowd_at_the_budget_is_noted_later(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = left_without_a_bill(world)
+    world.api.task = task(TaskState.DONE, bill=Bill("settled", 30_000))
+    world.ledger.budgets.conflicts = 1
+    with pytest.raises(BudgetBusy):
+        world.finalize.look_for_bill("cat-1")
+    assert row(world) == before
+    world.finalize.look_for_bill("cat-1")
+    assert (row(world).billed, budget(world)) == (30_000, (OTHERS + 30_000,) * 2)
+    assert len(emitted(capsys.readouterr().out, "BilledUsd")) == 1
+
+
 # ---- Told once, told again -------------------------------------------------------------------------------------------
 
 
@@ -727,7 +1017,7 @@ def test_whatever_happens_a_job_is_told_one_story_that_fits_its_pictures(
     tries: list[tuple[int, TaskState | None, list[Any], str | None]],
 ) -> None:
     world = World()
-    waiting(world)
+    reserved(world)
     for wait, state, pictures, fault in [*tries, (LINK_SECONDS, TaskState.WAITING, [HTML, HTML], None)]:
         world.time += wait
         world.api.pictures = {f"https://files/{index}": picture for index, picture in enumerate(pictures, 1)}
@@ -743,6 +1033,9 @@ def test_whatever_happens_a_job_is_told_one_story_that_fits_its_pictures(
     written = json.loads(world.results.versions[RESULT][0])
     assert len(world.results.writes) == len(set(world.results.writes))
     assert {picture["key"] for picture in written["pictures"]} == world.results.keys("results/cat-1/") - {RESULT}
+    share = row(world).share or Share(month=MONTH)
+    assert budget(world) == (OTHERS + share.held, OTHERS + share.spent)
+    assert (share.reserved, share.spent) == (0, RESERVED)
     counts = {"completed": {2}, "partial": {1}, "lost": {0}, "expired": {0}, "cancelled": {0, 1, 2}}
     assert len(written["pictures"]) in counts[written["outcome"]]
 

@@ -17,6 +17,7 @@ from bucketbrush.domain.errors import (
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
+    RateLimited,
     SubmitUnanswered,
 )
 from bucketbrush.domain.jobs import Job, Outcome
@@ -121,7 +122,7 @@ def test_uploads_that_do_not_fit_go_on_in_the_execution(world: World) -> None:
     states = []
     for _ in range(6):
         job = submit(world, seconds=25)
-        states.append((job.state, job.hold_seconds, len(job.uploads)))
+        states.append((job.state, world.held(job), len(job.uploads)))
         if job.state is State.WAITING:
             break
 
@@ -142,7 +143,7 @@ def test_a_job_that_waited_for_hours_still_gets_its_uploads_done(world: World) -
     for key in KEYS:
         world.inbox.put(key, _padded(10_000_000))
     world.api.upload_seconds = 8
-    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    world.api.submits = [ProviderBusy("503"), "tsk_1"]
     while submit(world, seconds=25).hold_reason == "HandoverUnfinished":
         world.time += 1
     world.time += 11 * 3600
@@ -150,7 +151,7 @@ def test_a_job_that_waited_for_hours_still_gets_its_uploads_done(world: World) -
         job = submit(world, seconds=25)
         if job.state is State.WAITING:
             break
-        world.time += job.hold_seconds or 0
+        world.time = job.hold_until or 0
     assert job.state is State.WAITING
     assert len(world.api.bodies) == 2
 
@@ -162,7 +163,7 @@ def test_a_hand_over_that_never_fits_is_tried_more_and_more_rarely(world: World)
     holds = []
     for _ in range(5):
         held = submit(world, seconds=12)
-        holds.append(held.hold_seconds or 0)
+        holds.append(world.held(held) or 0)
         world.time += 600
     assert (held.state, held.hold_reason) == (State.ACCEPTED, "HandoverUnfinished")
     assert holds == sorted(holds)
@@ -177,7 +178,7 @@ def test_without_time_to_send_the_next_invocation_sends(world: World) -> None:
 
 
 def test_a_model_that_takes_no_pictures_any_more_sends_nothing(world: World) -> None:
-    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    world.api.submits = [ProviderBusy("503"), "tsk_1"]
     submit(world)
     changed = {**OURS, DOCUMENT["model"]: OURS["gpt-image-1.5-official"].model_copy(update={"mask": None})}
     use_case = replace(world.submit, prepare=replace(world.submit.prepare, catalogue=changed))
@@ -190,7 +191,7 @@ def test_a_model_that_takes_no_pictures_any_more_sends_nothing(world: World) -> 
 def test_what_is_handed_over_stays_what_was_looked_into(world: World) -> None:
     """A new version that comes meanwhile is not the job's."""
     strategy(world, ReferenceHandover.UPLOAD)
-    world.api.uploads = [f"https://files.toapis.com/uploads/{n}.png" for n in (1, 2)] + [ProviderBusy("429")]
+    world.api.uploads = [f"https://files.toapis.com/uploads/{n}.png" for n in (1, 2)] + [ProviderBusy("503")]
     first = submit(world)
     assert (first.state, len(first.uploads)) == (State.ACCEPTED, 2)
     world.inbox.put("references/c.png", b"no picture any more")
@@ -206,12 +207,12 @@ def test_an_upload_that_drips_ends_with_the_invocation(world: World) -> None:
     world.api.chunk_seconds = 30
     job = submit(world)
     assert (job.state, job.uploads, world.api.bodies) == (State.ACCEPTED, {}, [])
-    assert job.hold_seconds
+    assert world.held(job)
 
 
 def test_old_uploads_are_made_anew(world: World) -> None:
     strategy(world, ReferenceHandover.UPLOAD)
-    world.api.submits = [ProviderBusy("429", 60), "tsk_1"]
+    world.api.submits = [ProviderBusy("503", 60), "tsk_1"]
     assert len(submit(world).uploads) == 4
     world.time += REUSE_SECONDS
     assert submit(world).state is State.WAITING
@@ -221,7 +222,7 @@ def test_old_uploads_are_made_anew(world: World) -> None:
 
 def test_young_uploads_are_used_again_after_a_refusal(world: World) -> None:
     strategy(world, ReferenceHandover.UPLOAD)
-    world.api.submits = [ProviderBusy("429", 60), "tsk_1"]
+    world.api.submits = [ProviderBusy("503", 60), "tsk_1"]
     submit(world)
     world.time += REUSE_SECONDS - 1
     assert submit(world).state is State.WAITING
@@ -231,7 +232,7 @@ def test_young_uploads_are_used_again_after_a_refusal(world: World) -> None:
 @pytest.mark.parametrize(
     ("answer", "state", "hold"),
     [
-        (ProviderBusy("503", 40), State.ACCEPTED, 40),
+        (RateLimited("429", 40), State.ACCEPTED, 40),
         (ProviderBusy("503"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
         (ProviderUnreachable("broken off"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
         (HandoverUnfinished("later"), State.ACCEPTED, 1),
@@ -243,7 +244,7 @@ def test_an_upload_that_fails_for_now_is_tried_again_and_nothing_is_sent(
     strategy(world, ReferenceHandover.UPLOAD)
     world.api.uploads = [answer]
     job = submit(world)
-    assert (job.state, job.hold_seconds, world.api.bodies) == (state, hold, [])
+    assert (job.state, world.held(job), world.api.bodies) == (state, hold, [])
 
 
 @pytest.mark.parametrize("answer", [ProviderRefused("upload: HTTP 400."), KeyRefused("upload: HTTP 401.")])

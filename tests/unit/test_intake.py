@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.domain.errors import AgainRefused, JobBusy, Money, ProviderBusy
+from bucketbrush.domain.errors import AgainRefused, JobBusy, Money, RateLimited
 from bucketbrush.domain.jobs import Job, Outcome, Verdict
 from bucketbrush.domain.life import State
 from tests.unit.fakes import PNG
@@ -35,11 +35,18 @@ def test_five_deliveries_make_one_task_and_one_name(world: World) -> None:
 def test_an_overwritten_file_is_another_job(world: World) -> None:
     for _ in range(2):
         world.intake(world.drop(), world.invocation())
+        world.time += 1
     assert len(world.api.bodies) == len(set(world.executions.started)) == 2
 
 
+def test_files_that_come_together_are_sent_one_after_the_other(world: World) -> None:
+    for _ in range(2):
+        world.intake(world.drop(), world.invocation())
+    assert (len(world.api.bodies), len(set(world.executions.started))) == (1, 2)
+
+
 def test_what_must_wait_waits_in_its_execution(world: World) -> None:
-    world.api.submits = [ProviderBusy("429", 7)]
+    world.api.submits = [RateLimited("429", 7)]
     drop = world.drop()
     world.intake(drop, world.invocation())
     assert world.executions.started == [world.row(drop).job_id]

@@ -34,6 +34,7 @@ ALLOWED: dict[tuple[str | None, str], set[str]] = {
     ("waiting", "ended"): FINALIZING,
     ("unstored", "ended"): FINALIZING,
     ("decided", "ended"): FINALIZING,
+    ("ended", "ended"): FINALIZING,
 }
 OPEN = [state for state in State if state is not State.ENDED]
 ONCE: dict[str, Any] = {
@@ -70,7 +71,7 @@ def test_every_open_job_can_end(state: State) -> None:
 
 
 def test_the_end_is_the_end() -> None:
-    assert reached(State.ENDED) == set()
+    assert reached(State.ENDED) == {State.ENDED}
 
 
 def test_only_submit_sends() -> None:
@@ -149,7 +150,7 @@ def test_a_step_is_for_those_in_the_table_only(before: State | None, after: Stat
             "found the step decided to ended by sweep; allowed: ended by finalize.",
         ),
         (None, State.WAITING, Actor.SUBMIT, "waiting by submit; allowed: accepted by submit, accepted by finalize."),
-        (State.ENDED, State.ENDED, Actor.FINALIZE, "found the step ended to ended by finalize; allowed: none."),
+        (State.ENDED, State.ENDED, Actor.SWEEP, "found the step ended to ended by sweep; allowed: ended by finalize."),
     ],
 )
 def test_a_refusal_names_what_was_found_and_what_is_allowed(

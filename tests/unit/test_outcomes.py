@@ -15,7 +15,9 @@ from bucketbrush.domain.errors import (
     AGAIN,
     ApiKeyMissing,
     BucketbrushError,
+    BudgetExceeded,
     ContentRefused,
+    DeparturesFull,
     Money,
     ProviderRefused,
     RecipeInvalid,
@@ -26,7 +28,7 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.pictures import PictureFormat
-from bucketbrush.domain.result import LateNotice, Picture, Result, announcement_of, make_result, verdict_of
+from bucketbrush.domain.result import LateNotice, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
 from bucketbrush.domain.verdicts import STOPPED
 
 if TYPE_CHECKING:
@@ -47,8 +49,10 @@ JOB = Job(
     task_id="tsk_1",
     polls=3,
     submitted_at=101,
+    estimated=38_000,
 )
 PICTURES = tuple(Picture(key=f"results/cat-1-2/{i}.png", bytes=7, format=PictureFormat.PNG, sha256="0") for i in (1, 2))
+TASK = TaskFacts(created_at=110, completed_at=190, billed=30_000)
 SUBMITTING = JOB.model_copy(update={"state": State.SUBMITTING, "task_id": None})
 ACCEPTED = JOB.model_copy(update={"state": State.ACCEPTED, "task_id": None})
 WITHOUT_RECIPE = JOB.model_copy(update={"recipe": None})
@@ -56,19 +60,21 @@ NOT, MOVED, MAYBE = Money.NOT_MOVED, Money.MOVED, Money.UNKNOWN
 REJECTION = RecipeInvalid("n: found 0.")
 NO_KEY = ApiKeyMissing("secret x: found no value.")
 REFUSAL = ProviderRefused("HTTP 402.")
+TOO_DEAR = BudgetExceeded("budget 2026-11: found 1.00 USD spent.")
+FULL = DeparturesFull("departures: found all taken.")
 IN_CONSOLE = ["may have been paid", "client_business_id cat-1-2", "only if it is not there"]
 GOES_ON = ["task tsk_1 goes on", "no way to cancel", "paid when it completes", "24 hours"]
 PAID = "The task tsk_1 is paid."
 PAYS_AGAIN = "Running it again pays again"
-HELD = ACCEPTED.model_copy(update={"hold_reason": "ProviderBusy"})
+HELD = ACCEPTED.model_copy(update={"hold_reason": "RateLimited"})
 BAD = "Picture 2: found HTML."
 BOOM = TaskFailed("boom.")
 UNSAFE = ContentRefused("not safe.")
 QUEUED = TaskUnfinished("it queued.")
 
 
-def failed(problem: ContentRefused | TaskFailed, *, is_settled: bool = False, stopped: bool = False) -> Verdict:
-    return verdicts.failed(problem, is_settled=is_settled, stopped=stopped)
+def failed(problem: ContentRefused | TaskFailed, *, is_kept: bool = False, stopped: bool = False) -> Verdict:
+    return verdicts.failed(problem, is_kept=is_kept, stopped=stopped)
 
 
 @pytest.mark.parametrize(
@@ -76,17 +82,29 @@ def failed(problem: ContentRefused | TaskFailed, *, is_settled: bool = False, st
     [
         (verdicts.explained(Outcome.REJECTED, REJECTION), "rejected", NOT, ["n: found 0.", "nothing was paid", AGAIN]),
         (verdicts.explained(Outcome.REJECTED, NO_KEY), "rejected", NOT, ["put-secret-value", "not paid", AGAIN]),
+        (
+            verdicts.explained(Outcome.REJECTED, TOO_DEAR),
+            "rejected",
+            NOT,
+            ["1.00 USD", "MonthlyBudgetUsd", "not", AGAIN],
+        ),
+        (
+            verdicts.explained(Outcome.EXPIRED, FULL),
+            "expired",
+            NOT,
+            ["all taken", "SubmitsPerSecond", "nothing was paid", AGAIN],
+        ),
         (verdicts.explained(Outcome.FAILED, REFUSAL), "failed", NOT, ["HTTP 402.", "Nothing was paid", AGAIN]),
         (failed(BOOM), "failed", NOT, ["as failed: boom.", "refunds", "Nothing was paid", AGAIN]),
         (failed(UNSAFE), "failed", NOT, ["as failed: not safe.", "refunds", "change the prompt", AGAIN]),
-        (failed(BOOM, is_settled=True), "failed", MAYBE, ["as failed: boom.", "may have been paid", "settled"]),
+        (failed(BOOM, is_kept=True), "failed", MAYBE, ["as failed: boom.", "may have been paid", "settled"]),
         (verdicts.unknown(SUBMITTING, "Lost."), "unknown", MAYBE, ["Lost.", *IN_CONSOLE, AGAIN]),
         (
             verdicts.never_sent(HELD, 86_401, 86_400),
             "expired",
             NOT,
             [
-                "for 86,401 s (ProviderBusy)",
+                "for 86,401 s (RateLimited)",
                 "MaxQueueSeconds allows 86,400",
                 "Nothing was sent and nothing was paid",
                 AGAIN,
@@ -140,12 +158,14 @@ JOBS = st.builds(
     st.integers(0, 10),
 )
 SECONDS = st.integers(1, 10**6)
-PROBLEMS = st.sampled_from([REJECTION, NO_KEY, REFUSAL, UNSAFE])
+PROBLEMS = st.sampled_from([REJECTION, NO_KEY, REFUSAL, UNSAFE, TOO_DEAR, FULL])
 FAILURES = st.builds(TaskFailed, OUTSIDE) | st.builds(ContentRefused, OUTSIDE)
 LOOKS = st.builds(TaskUnreadable, OUTSIDE) | st.builds(TaskUnfinished, OUTSIDE)
 VERDICTS: dict[Callable[..., Verdict], st.SearchStrategy[Verdict]] = {
-    verdicts.explained: st.builds(verdicts.explained, st.sampled_from([Outcome.REJECTED, Outcome.FAILED]), PROBLEMS),
-    verdicts.failed: st.builds(verdicts.failed, FAILURES, is_settled=st.booleans(), stopped=st.booleans()),
+    verdicts.explained: st.builds(
+        verdicts.explained, st.sampled_from([Outcome.REJECTED, Outcome.FAILED, Outcome.EXPIRED]), PROBLEMS
+    ),
+    verdicts.failed: st.builds(verdicts.failed, FAILURES, is_kept=st.booleans(), stopped=st.booleans()),
     verdicts.unknown: st.builds(verdicts.unknown, JOBS, OUTSIDE),
     verdicts.never_sent: st.builds(verdicts.never_sent, JOBS, SECONDS, SECONDS),
     verdicts.without_task: st.builds(
@@ -184,6 +204,8 @@ def test_the_text_and_the_field_say_the_same_about_money(verdict: Verdict) -> No
     [
         (verdicts.explained(Outcome.REJECTED, REJECTION), "RecipeInvalid"),
         (verdicts.explained(Outcome.FAILED, UNSAFE), "ContentRefused"),
+        (verdicts.explained(Outcome.REJECTED, TOO_DEAR), "BudgetExceeded"),
+        (verdicts.explained(Outcome.EXPIRED, FULL), "DeparturesFull"),
         (failed(UNSAFE), "ContentRefused"),
         (failed(BOOM), "TaskFailed"),
         (verdicts.unknown(SUBMITTING, "Lost."), "SubmitUnanswered"),
@@ -232,7 +254,8 @@ def test_an_outcome_allows_for_some_money_only(verdict: Verdict) -> None:
 
 
 def result(outcome: Outcome = Outcome.COMPLETED) -> Result:
-    return make_result(JOB, Verdict(outcome=outcome, money=MOVED, message="2 of 2."), 200, PICTURES, (110, 190))
+    verdict = Verdict(outcome=outcome, money=MOVED, message="2 of 2.")
+    return make_result(JOB, verdict, 200, PICTURES, TASK)
 
 
 def test_the_result_tells_the_whole_story() -> None:
@@ -257,6 +280,8 @@ def test_the_result_tells_the_whole_story() -> None:
         "submitted_at": 101,
         "task_created_at": 110,
         "task_completed_at": 190,
+        "estimated_usd": 0.038,
+        "billed_usd": 0.03,
         "ended_at": 200,
     }
 
@@ -283,6 +308,7 @@ def test_the_announcement_points_and_holds_no_prompt() -> None:
         "poster",
         "gpt-image-2-vip",
     )
+    assert (told.estimated_usd, told.billed_usd) == (0.038, 0.03)
     assert told.result.model_dump() == {"bucket": "out", "key": "results/cat-1-2/result.json"}
     assert [picture.key for picture in told.pictures] == [picture.key for picture in PICTURES]
 
@@ -291,6 +317,7 @@ def test_a_job_without_recipe_is_announced_too() -> None:
     bare = Job(job_id="x", state=State.DECIDED, created_at=1)
     told = announcement_of(make_result(bare, Verdict(outcome=Outcome.REJECTED, money=NOT, message="m"), 2), "out", "k")
     assert (told.model, told.preset, told.source, told.pictures) == (None, None, None, ())
+    assert (told.estimated_usd, told.billed_usd) == (None, None)
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -303,6 +330,12 @@ def test_a_result_gives_its_verdict_back(outcome: Outcome, money: Money) -> None
 def test_a_result_of_a_newer_version_is_told_all_the_same() -> None:
     newer = result().model_dump() | {"a_later_field": True}
     assert Result.model_validate(newer) == result()
+
+
+def test_a_result_of_an_older_version_says_nothing_of_the_cost() -> None:
+    older = {name: value for name, value in result().model_dump().items() if not name.endswith("_usd")}
+    told = announcement_of(Result.model_validate(older), "out", "k")
+    assert (told.estimated_usd, told.billed_usd) == (None, None)
 
 
 def test_a_late_notice_holds_no_prompt_and_no_more_than_it_says() -> None:

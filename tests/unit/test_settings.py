@@ -16,7 +16,7 @@ from bucketbrush.settings import (
     read_settings,
 )
 
-SHARED = {"JOBS_TABLE": "jobs", "KEEP_DAYS": "400"}
+SHARED = {"JOBS_TABLE": "jobs", "LIMITS_TABLE": "limits", "KEEP_DAYS": "400"}
 PROVIDER = {
     **SHARED,
     "API_BASE_URL": "https://toapis.com",
@@ -36,6 +36,9 @@ SUBMIT = {
     "UNKNOWN_POLICY": "hold",
     "REFERENCE_HANDOVER": "auto",
     "SWEEP_AFTER_SECONDS": "900",
+    "SUBMITS_PER_SECOND": "4",
+    "MONTHLY_BUDGET_USD": "250.5",
+    "ASSUMED_PRICE_USD": "0",
 }
 STATUS = {**PROVIDER, "DEADLINE_SECONDS": "21600", "LATE_SECONDS": "1800"}
 FINALIZE = {
@@ -53,6 +56,7 @@ SWEEP = {
     "FINALIZE_FUNCTION": "finalize",
     "DEADLINE_SECONDS": "3600",
     "SWEEP_AFTER_SECONDS": "900",
+    "MONTHLY_BUDGET_USD": "250.5",
 }
 KINDS: list[tuple[type[FunctionSettings], dict[str, str]]] = [
     (SubmitSettings, SUBMIT),
@@ -66,7 +70,7 @@ KINDS: list[tuple[type[FunctionSettings], dict[str, str]]] = [
 def test_each_function_reads_its_own(kind: type[FunctionSettings], environment: dict[str, str]) -> None:
     settings = read_settings(kind, {**environment, "PATH": "/bin", "SOMETHING_ELSE": "x"})
     assert {name.upper() for name in kind.model_fields} == set(environment)
-    assert (settings.jobs_table, settings.keep_days) == ("jobs", 400)
+    assert (settings.jobs_table, settings.limits_table, settings.keep_days) == ("jobs", "limits", 400)
     seconds = {name: value for name, value in environment.items() if name.endswith("_SECONDS") and value.isdecimal()}
     assert {name: str(getattr(settings, name.lower())) for name in seconds} == seconds
 
@@ -97,6 +101,16 @@ def test_the_sweep_knows_no_key_of_the_provider() -> None:
         ("UNKNOWN_POLICY", "resend"),
         ("UNKNOWN_POLICY", "Hold"),
         ("REFERENCE_HANDOVER", "uploads"),
+        ("SUBMITS_PER_SECOND", "0"),
+        ("SUBMITS_PER_SECOND", "-1"),
+        ("SUBMITS_PER_SECOND", "many"),
+        ("SUBMITS_PER_SECOND", "nan"),
+        ("MONTHLY_BUDGET_USD", "-0.01"),
+        ("MONTHLY_BUDGET_USD", "1e10"),
+        ("MONTHLY_BUDGET_USD", "NaN"),
+        ("MONTHLY_BUDGET_USD", "250 USD"),
+        ("ASSUMED_PRICE_USD", "-1"),
+        ("ASSUMED_PRICE_USD", ""),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
@@ -156,3 +170,20 @@ def test_the_plan_is_a_list_of_seconds() -> None:
 @pytest.mark.parametrize(("value", "policy"), [("hold", UnknownPolicy.HOLD), ("resend-same-id", UnknownPolicy.RESEND)])
 def test_the_policy_is_one_of_two(value: str, policy: UnknownPolicy) -> None:
     assert read_settings(SubmitSettings, {**SUBMIT, "UNKNOWN_POLICY": value}).unknown_policy is policy
+
+
+@pytest.mark.parametrize(("value", "rate"), [("4", 4.0), ("0.5", 0.5), ("2.75", 2.75), ("0.001", 0.001)])
+def test_the_rate_of_submits_may_be_a_fraction(value: str, rate: float) -> None:
+    assert read_settings(SubmitSettings, {**SUBMIT, "SUBMITS_PER_SECOND": value}).submits_per_second == rate
+
+
+@pytest.mark.parametrize(
+    ("value", "amount"),
+    [("0", None), ("0.0", None), ("250.5", 250_500_000), ("0.000001", 1), ("1000000000", 10**15)],
+)
+def test_no_amount_of_money_is_none(value: str, amount: int | None) -> None:
+    """Amounts are read exactly: as a float, 250.1 would be a fraction of a millionth less or more."""
+    given = {"MONTHLY_BUDGET_USD": value, "ASSUMED_PRICE_USD": value}
+    submit = read_settings(SubmitSettings, {**SUBMIT, **given})
+    sweep = read_settings(SweepSettings, {**SWEEP, **given})
+    assert (submit.budget, sweep.budget, submit.assumed_price) == (amount, amount, amount)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,11 +16,13 @@ from bucketbrush.domain.errors import (
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
+    RateLimited,
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict, dropped_job_id
+from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Share, Verdict, dropped_job_id
 from bucketbrush.domain.life import State
+from bucketbrush.domain.money import Budget
 from bucketbrush.domain.verdicts import LINK_SECONDS
 from bucketbrush.settings import UnknownPolicy
 from bucketbrush.submit import Order
@@ -69,7 +72,7 @@ def left_submitting(world: World, drop: Drop) -> None:
 
 def verdict_of(job: Job) -> Verdict:
     """The verdict of a job that ended before there was a task."""
-    assert (job.state, job.owner, job.lease_until, job.hold_seconds) == (State.DECIDED, "", 0, None)
+    assert (job.state, job.owner, job.lease_until, job.hold_until) == (State.DECIDED, "", 0, None)
     assert job.verdict is not None
     return job.verdict
 
@@ -138,7 +141,7 @@ def test_a_live_lease_keeps_others_out_and_an_expired_one_does_not(world: World)
 
 def test_two_that_see_the_same_free_row_do_not_both_go_on(world: World) -> None:
     drop = world.drop()
-    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    world.api.submits = [ProviderBusy("503"), "tsk_1"]
     submit(world, order(drop))
 
     def another() -> None:
@@ -173,32 +176,33 @@ def test_a_lost_answer_is_looked_up_until_found(world: World) -> None:
     left_submitting(world, drop)
     world.time += LOOKUP_SECONDS - 1
     held = submit(world, order(drop))
-    assert (held.state, held.hold_seconds) == (State.SUBMITTING, 29)  # a tenth of the time that it took so far
+    assert (held.state, world.held(held)) == (State.SUBMITTING, 29)  # a tenth of the time that it took so far
     world.api.found = TaskUnreadable("status: HTTP 500.")
     assert submit(world, order(drop)).state is State.SUBMITTING
     world.api.found = task()
     found = submit(world, order(drop))
-    assert (found.state, found.task_id, found.hold_seconds) == (State.WAITING, "tsk_1", None)
+    assert (found.state, found.task_id, found.hold_until) == (State.WAITING, "tsk_1", None)
     assert len(world.api.bodies) == 1
 
 
-def test_holds_grow_with_the_trouble(world: World) -> None:
+@pytest.mark.parametrize("answer", [ProviderUnreachable("refused"), RateLimited("429")])
+def test_holds_grow_with_the_trouble(world: World, answer: Exception) -> None:
     """An execution ends with its 25,000th event; a round of Hold, Submit and Known takes nine."""
     drop = world.drop()
-    world.api.submits = [ProviderUnreachable("refused")]
+    world.api.submits = [answer]
     rounds, began = 0, world.time
     while world.time - began < 86_400:
-        world.time += submit(world, order(drop)).hold_seconds or 0
+        world.time = submit(world, order(drop)).hold_until or 0
         rounds += 1
     assert rounds < 25_000 / 9 / 10
 
 
 def test_the_wait_that_the_provider_asks_for_is_the_least(world: World) -> None:
     drop = world.drop()
-    world.api.submits = [ProviderBusy("429", retry_after=40)]
-    assert submit(world, order(drop)).hold_seconds == 40
+    world.api.submits = [RateLimited("429", retry_after=40)]
+    assert world.held(submit(world, order(drop))) == 40
     world.time += 1000
-    assert submit(world, order(drop)).hold_seconds == 100
+    assert world.held(submit(world, order(drop))) == 100
 
 
 def test_a_lost_answer_that_nobody_finds_is_unknown(world: World) -> None:
@@ -233,8 +237,10 @@ def test_not_being_able_to_look_is_not_finding_nothing_for_a_day(
 @pytest.mark.parametrize(
     ("answer", "state", "hold"),
     [
-        (ProviderBusy("429", 7), State.ACCEPTED, 7),
-        (ProviderBusy("429"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
+        (RateLimited("429", 7), State.ACCEPTED, 7),
+        (RateLimited("429"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
+        (ProviderBusy("503", 7), State.ACCEPTED, 7),
+        (ProviderBusy("503"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
         (ProviderUnreachable("refused"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
         (SubmitUnanswered("lost"), State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds),
     ],
@@ -243,18 +249,18 @@ def test_what_is_not_an_end_waits(world: World, answer: Exception, state: State,
     drop = world.drop()
     world.api.submits = [answer]
     job = submit(world, order(drop))
-    assert (job.state, job.hold_seconds, job.owner, job.lease_until) == (state, hold, "", 0)
+    assert (job.state, world.held(job), job.owner, job.lease_until) == (state, hold, "", 0)
+    assert job.hold_reason == type(answer).__name__
     assert world.row(drop) == job
 
 
 def test_a_refusal_for_now_is_sent_again_with_the_same_recipe_and_a_new_link(world: World) -> None:
     drop = world.drop()
-    world.api.submits = [ProviderBusy("429"), "tsk_2"]
-    submit(world, order(drop))
+    world.api.submits = [RateLimited("429", 5), "tsk_2"]
+    world.time = submit(world, order(drop)).hold_until or 0
     world.preset(prompt="another one by now")
-    world.time += 5
     job = submit(world, Order(order(drop).job_id, document={"job_id": "as the workflow sends it"}))
-    assert (job.state, job.task_id, job.submitting_at, job.hold_seconds) == (State.WAITING, "tsk_2", 1005, None)
+    assert (job.state, job.task_id, job.submitting_at, job.hold_until) == (State.WAITING, "tsk_2", 1005, None)
     assert world.api.bodies[0] == world.api.bodies[1]
     assert len(world.presigner.links) == 2
 
@@ -452,7 +458,7 @@ def test_a_fault_of_a_late_invocation_does_not_free_the_lease_of_another(world: 
     ("answer", "state", "wait"),
     [
         ("tsk_1", State.WAITING, 0),
-        (ProviderBusy("429", 40), State.ACCEPTED, 40),
+        (RateLimited("429", 40), State.ACCEPTED, 40),
         (SubmitUnanswered("lost"), State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds),
         (ProviderRefused("402"), State.DECIDED, 0),
     ],
@@ -477,14 +483,14 @@ def test_the_sweep_finds_a_job_whose_first_submit_was_killed(world: World) -> No
 # ---- MaxQueueSeconds -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [ProviderBusy("429"), ProviderUnreachable("refused")])
+@pytest.mark.parametrize("answer", [RateLimited("429"), ProviderBusy("503"), ProviderUnreachable("refused")])
 def test_a_job_that_could_not_be_sent_expires_unpaid_at_the_second(world: World, answer: Exception) -> None:
     drop = world.drop()
     world.api.submits = [answer]
     submit(world, order(drop))
     world.time = START + MAX_QUEUE_SECONDS - 1
     held = submit(world, order(drop))
-    assert (held.state, held.hold_seconds, len(world.api.bodies)) == (State.ACCEPTED, 1, 2)
+    assert (held.state, world.held(held), len(world.api.bodies)) == (State.ACCEPTED, 1, 2)
     world.time += 1
     verdict = verdict_of(submit(world, order(drop)))
     assert (verdict.outcome, verdict.money, len(world.api.bodies)) == (Outcome.EXPIRED, Money.NOT_MOVED, 2)
@@ -494,11 +500,11 @@ def test_a_job_that_could_not_be_sent_expires_unpaid_at_the_second(world: World,
 @pytest.mark.parametrize(("left", "hold"), [(8641, 8640), (8640, 8640), (8639, 8639), (3, 3), (1, 1)])
 def test_nobody_waits_longer_to_be_sent_than_the_job_may(world: World, left: int, hold: int) -> None:
     drop = world.drop()
-    world.api.submits = [ProviderBusy("429", 3)]
+    world.api.submits = [RateLimited("429", 3)]
     submit(world, order(drop))
-    world.api.submits = [ProviderBusy("429", 8640)]
+    world.api.submits = [RateLimited("429", 8640)]
     world.time = START + MAX_QUEUE_SECONDS - left
-    assert submit(world, order(drop)).hold_seconds == hold
+    assert world.held(submit(world, order(drop))) == hold
 
 
 def test_what_was_sent_does_not_expire_while_it_is_looked_up(world: World) -> None:
@@ -556,7 +562,8 @@ def test_nothing_is_sent_again_that_is_found_or_not_yet_looked_for_long_enough(r
 
 
 SECOND_ANSWERS = [
-    ProviderBusy("429", 40),
+    RateLimited("429", 40),
+    ProviderBusy("503", 40),
     ProviderUnreachable("refused"),
     ProviderRefused("submit: HTTP 402."),
     SubmitUnanswered("lost"),
@@ -569,8 +576,8 @@ def test_nothing_is_sent_a_third_time_or_called_unpaid(resending: World, answer:
     held = resent(resending, drop, answer)
     while held.state is State.SUBMITTING:
         assert (held.owner, held.lease_until, held.resends, len(resending.api.bodies)) == ("", 0, 1, 2)
-        assert held.hold_seconds
-        resending.time += held.hold_seconds
+        assert resending.held(held)
+        resending.time = held.hold_until or 0
         held = submit(resending, order(drop))
     assert resending.time >= START + 2 * LOOKUP_SECONDS  # the second one has its time to be found
     verdict = verdict_of(held)
@@ -599,6 +606,217 @@ def test_a_second_submit_that_is_killed_is_looked_up_and_never_sent_again(resend
     assert (job.state, len(resending.api.bodies)) == (State.DECIDED, 2)
 
 
+# ---- Money -----------------------------------------------------------------------------------------------------------
+
+MONTH, NEXT_MONTH = "1970-01", "1970-02"
+PRICE = 20_000  # millionths of a US dollar, what a picture is assumed to cost
+UNPRICED: dict[str, Any] = {"assumed_price_usd": Decimal(0)}
+
+
+def budgeted(world: World, usd: str, **settings: Any) -> None:
+    """From now on a month may cost so much."""
+    changes = {"monthly_budget_usd": Decimal(usd), **settings}
+    world.submit_settings = world.submit_settings.model_copy(update=changes)
+
+
+def budget(world: World, month: str = MONTH) -> tuple[int, int]:
+    """What is committed, and how much of it is spent."""
+    row = world.ledger.budgets.read(month)
+    return row.committed, row.spent
+
+
+def test_what_a_job_costs_is_reserved_with_the_intent(world: World) -> None:
+    budgeted(world, "1")
+    world.preset(n=3)
+    drop = world.drop()
+    seen: list[tuple[State, int | None, Share | None, tuple[int, int]]] = []
+
+    def look() -> None:
+        row = world.row(drop)
+        seen.append((row.state, row.estimated, row.share, budget(world)))
+
+    world.api.during_submit = look
+    job = submit(world, order(drop))
+    share = Share(month=MONTH, reserved=3 * PRICE)
+    assert seen == [(State.SUBMITTING, 3 * PRICE, share, (3 * PRICE, 0))]
+    assert (job.state, job.estimated, job.share, budget(world)) == (State.WAITING, 3 * PRICE, share, (3 * PRICE, 0))
+
+
+def test_the_price_list_comes_before_what_is_assumed(world: World) -> None:
+    world.preset(n=2, quality="low", resolution="1k")
+    assert submit(world, order(world.drop())).estimated == 3800
+
+
+def test_without_a_budget_nothing_is_reserved(world: World) -> None:
+    job = submit(world, order(world.drop()))
+    assert (job.state, job.estimated, job.share) == (State.WAITING, PRICE, None)
+    assert world.ledger.budgets.months == {}
+
+
+def test_without_a_price_and_a_budget_a_job_is_sent_without_an_estimate(world: World) -> None:
+    world.submit_settings = SUBMIT_SETTINGS.model_copy(update=UNPRICED)
+    job = submit(world, order(world.drop()))
+    assert (job.state, job.estimated, job.share) == (State.WAITING, None, None)
+
+
+def test_under_a_budget_a_job_without_a_price_is_rejected_naming_what_has_none(world: World) -> None:
+    budgeted(world, "1", **UNPRICED)
+    drop = world.drop()
+    message = rejection(world, submit(world, order(drop)))
+    words = [
+        "price: found none for model gpt-image-2-vip, resolution 1k, quality medium",
+        "allowed under a budget: one in the model's price list, or AssumedPriceUsd above 0",
+    ]
+    assert [word for word in words if word not in message] == []
+    verdict = verdict_of(world.row(drop))
+    assert (verdict.reason, world.row(drop).share, world.ledger.budgets.months) == ("RecipeInvalid", None, {})
+    assert world.departures.asked == 0
+
+
+def test_under_a_budget_a_job_of_known_price_needs_no_assumed_one(world: World) -> None:
+    budgeted(world, "1", **UNPRICED)
+    world.preset(quality="low", resolution="1k")
+    job = submit(world, order(world.drop()))
+    assert (job.state, job.share, budget(world)) == (State.WAITING, Share(month=MONTH, reserved=1900), (1900, 0))
+
+
+def test_a_job_that_fits_to_the_last_millionth_is_sent_and_the_next_is_rejected_and_free_again(world: World) -> None:
+    budgeted(world, "0.04")
+    world.preset(n=2)
+    assert submit(world, order(world.drop("inbox/a.png"))).state is State.WAITING
+    world.time += 1
+    world.preset(n=1)
+    drop = world.drop("inbox/b.png")
+    job = submit(world, order(drop))
+    verdict = verdict_of(job)
+    assert (verdict.outcome, verdict.reason, verdict.money) == (Outcome.REJECTED, "BudgetExceeded", Money.NOT_MOVED)
+    words = ["found 40000", "allowed: 40000", "MonthlyBudgetUsd", "Nothing was sent and nothing was paid"]
+    assert [word for word in words if word not in verdict.message] == []
+    assert (len(world.api.bodies), job.share, budget(world)) == (1, None, (2 * PRICE, 0))
+    world.finalize(job.job_id, None, world.invocation())
+    budgeted(world, "0.06")
+    world.time += 1
+    world.again(job.job_id)
+    second = world.ledger.rows[f"{job.job_id}-2"]
+    assert (second.state, second.share) == (State.WAITING, Share(month=MONTH, reserved=PRICE))
+    assert (len(world.api.bodies), budget(world)) == (2, (3 * PRICE, 0))
+
+
+def test_each_month_has_its_own_budget(world: World) -> None:
+    budgeted(world, "0.02")
+    submit(world, order(world.drop("inbox/a.png")))
+    world.time = 31 * 86_400 - 1
+    assert verdict_of(submit(world, order(world.drop("inbox/b.png")))).reason == "BudgetExceeded"
+    world.time += 1
+    job = submit(world, order(world.drop("inbox/c.png")))
+    assert (job.state, job.share) == (State.WAITING, Share(month=NEXT_MONTH, reserved=PRICE))
+    assert (budget(world), budget(world, NEXT_MONTH)) == ((PRICE, 0), (PRICE, 0))
+
+
+@pytest.mark.parametrize("answer", [RateLimited("429"), ProviderBusy("503"), ProviderUnreachable("refused")])
+def test_what_is_reserved_is_kept_over_a_refusal_for_now(world: World, answer: Exception) -> None:
+    """Also when the month ends meanwhile, or the budget has no room left for it: it has its share."""
+    budgeted(world, "0.02")
+    drop = world.drop()
+    world.api.submits = [answer, "tsk_1"]
+    held = submit(world, order(drop))
+    share = Share(month=MONTH, reserved=PRICE)
+    assert (held.state, held.share, budget(world)) == (State.ACCEPTED, share, (PRICE, 0))
+    budgeted(world, "0.01", max_queue_seconds=40 * 86_400)
+    world.time = 31 * 86_400
+    sent = submit(world, order(drop))
+    assert (sent.state, sent.share, len(world.api.bodies)) == (State.WAITING, share, 2)
+    assert world.ledger.budgets.months == {MONTH: Budget(month=MONTH, committed=PRICE)}
+
+
+def test_what_is_reserved_is_kept_when_the_budget_is_taken_away(world: World) -> None:
+    budgeted(world, "1")
+    drop = world.drop()
+    world.api.submits = [ProviderBusy("503"), "tsk_1"]
+    submit(world, order(drop))
+    budgeted(world, "0")
+    sent = submit(world, order(drop))
+    assert (sent.state, sent.share, budget(world)) == (State.WAITING, Share(month=MONTH, reserved=PRICE), (PRICE, 0))
+
+
+@pytest.mark.parametrize("answer", ["tsk_2", *SECOND_ANSWERS], ids=lambda answer: type(answer).__name__)
+def test_what_may_be_paid_twice_is_reserved_twice(resending: World, answer: Any) -> None:
+    """In the month that has its share already, also when the next one has begun."""
+    budgeted(resending, "0.04")
+    resending.time = 31 * 86_400 - 1
+    drop = resending.drop()
+    left_submitting(resending, drop)
+    assert (resending.row(drop).share, budget(resending)) == (Share(month=MONTH, reserved=PRICE), (PRICE, 0))
+    resending.time += LOOKUP_SECONDS
+    resending.api.submits = [answer]
+    held = submit(resending, order(drop))
+    while held.state is State.SUBMITTING:
+        resending.time = held.hold_until or 0
+        held = submit(resending, order(drop))
+    assert held.share == Share(month=MONTH, reserved=2 * PRICE)
+    assert resending.ledger.budgets.months == {MONTH: Budget(month=MONTH, committed=2 * PRICE)}
+    assert len(resending.api.bodies) == 2
+
+
+def test_what_cannot_be_reserved_twice_is_not_sent_twice_and_unknown(resending: World) -> None:
+    budgeted(resending, "0.03")
+    job = resent(resending, resending.drop(), "tsk_2")
+    verdict = verdict_of(job)
+    assert (verdict.outcome, verdict.money, verdict.reason) == (Outcome.UNKNOWN, Money.UNKNOWN, "SubmitUnanswered")
+    words = [
+        "300 s later",
+        "could not be sent again: budget 1970-01: found 20000; allowed: 30000",
+        "may have been paid",
+    ]
+    assert [word for word in words if word not in verdict.message] == []
+    assert "othing was paid" not in verdict.message
+    assert (len(resending.api.bodies), job.resends) == (1, 0)
+    assert (job.share, budget(resending)) == (Share(month=MONTH, reserved=PRICE), (PRICE, 0))
+
+
+def test_what_has_no_price_any_more_is_not_sent_twice_and_unknown(resending: World) -> None:
+    budgeted(resending, "1")
+    drop = resending.drop()
+    left_submitting(resending, drop)
+    resending.time += LOOKUP_SECONDS
+    budgeted(resending, "1", **UNPRICED)
+    job = submit(resending, order(drop))
+    verdict = verdict_of(job)
+    assert (verdict.outcome, len(resending.api.bodies)) == (Outcome.UNKNOWN, 1)
+    assert "could not be sent again: price: found none" in verdict.message
+    assert (job.share, budget(resending)) == (Share(month=MONTH, reserved=PRICE), (PRICE, 0))
+
+
+def test_a_job_that_meets_a_crowd_at_the_budget_waits_and_sends_nothing(world: World) -> None:
+    budgeted(world, "1")
+    world.ledger.budgets.conflicts = 1
+    drop = world.drop()
+    held = submit(world, order(drop))
+    assert (held.state, held.hold_reason, world.held(held)) == (State.ACCEPTED, "BudgetBusy", 6)  # 1 + 0.5 * 10 s
+    assert (held.owner, held.lease_until, held.submitting_at) == ("", 0, None)
+    assert (held.share, world.ledger.budgets.months, world.api.bodies) == (None, {}, [])
+    assert held == world.row(drop)
+    world.time = held.hold_until or 0
+    sent = submit(world, order(drop))
+    assert (sent.state, sent.departure, len(world.api.bodies)) == (State.WAITING, held.departure, 1)
+    assert (sent.share, budget(world)) == (Share(month=MONTH, reserved=PRICE), (PRICE, 0))
+
+
+def test_a_second_sending_that_meets_a_crowd_at_the_budget_is_made_later(resending: World) -> None:
+    budgeted(resending, "1")
+    drop = resending.drop()
+    left_submitting(resending, drop)
+    resending.time += LOOKUP_SECONDS
+    resending.ledger.budgets.conflicts = 1
+    resending.api.submits = ["tsk_2"]
+    held = submit(resending, order(drop))
+    assert (held.state, held.hold_reason, held.resends) == (State.SUBMITTING, "BudgetBusy", 0)
+    assert (len(resending.api.bodies), budget(resending)) == (1, (PRICE, 0))
+    resending.time = held.hold_until or 0
+    sent = submit(resending, order(drop))
+    assert (sent.task_id, sent.resends, budget(resending)) == ("tsk_2", 1, (2 * PRICE, 0))
+
+
 # ---- A new attempt ---------------------------------------------------------------------------------------------------
 
 
@@ -613,7 +831,7 @@ def test_a_new_attempt_is_a_job_of_its_own(world: World) -> None:
 
 def test_an_attempt_that_the_workflow_calls_for_stays_one(world: World) -> None:
     drop = world.drop()
-    world.api.submits = [ProviderBusy("429"), "tsk_1"]
+    world.api.submits = [ProviderBusy("503"), "tsk_1"]
     submit(world, Order("cat-1-2", drop.source, again_of="cat-1", attempt=2))
     job = submit(world, Order("cat-1-2", document={"job_id": "cat-1-2"}))
     assert (job.state, job.again_of, job.attempt) == (State.WAITING, "cat-1", 2)
@@ -631,7 +849,7 @@ def test_an_attempt_whose_name_another_job_has_is_refused(world: World, again_of
 
 @pytest.mark.parametrize(
     "answer",
-    ["tsk_1", ProviderBusy("429"), ProviderRefused("402"), SubmitUnanswered("lost"), ProviderUnreachable("refused")],
+    ["tsk_1", RateLimited("429"), ProviderRefused("402"), SubmitUnanswered("lost"), ProviderUnreachable("refused")],
 )
 def test_logs_hold_no_secret(world: World, logs: io.StringIO, answer: Any) -> None:
     world.api.submits = [answer]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush.adapters.answers import TaskState
+from bucketbrush.adapters.answers import Bill, TaskState
 from bucketbrush.domain.errors import Money, SweepIncomplete
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
-from tests.unit.fakes import DEADLINE_SECONDS, PNG, SWEEP_AFTER_SECONDS, emitted, task
+from bucketbrush.domain.money import Budget
+from tests.unit.fakes import DEADLINE_SECONDS, PNG, SWEEP_AFTER_SECONDS, SWEEP_SETTINGS, emitted, task
 
 if TYPE_CHECKING:
     import io
@@ -174,6 +176,102 @@ def test_a_sweep_counts_what_stands_badly(world: World, capsys: pytest.CaptureFi
     assert gauges(capsys) == {"JobsOverdue": [2], "JobsUnstored": [2]}
 
 
+# ---- Money -----------------------------------------------------------------------------------------------------------
+
+
+def awaits_its_bill(world: World, job_id: str = "cat-1", **changes: Any) -> Job:
+    """A paid job that has ended, whatever became of its execution."""
+    facts: dict[str, Any] = {"state": State.ENDED, "submitted_at": NOW, "made_at": NOW, "ended_at": NOW}
+    return stands(world, RuntimeError("asked for"), job_id, **{**facts, **changes})
+
+
+def test_the_bill_of_a_job_that_has_ended_is_looked_for(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    job = awaits_its_bill(world)
+    world.sweep(world.invocation())
+    assert (world.finalizer.bills, world.finalizer.started) == (["cat-1"], [])
+    assert (world.executions.asked, world.executions.started) == ([], [])
+    assert world.ledger.rows["cat-1"] == job.model_copy(update={"next_check": NOW + SWEEP_AFTER_SECONDS})
+    assert gauges(capsys) == {"JobsOverdue": [0], "JobsUnstored": [0]}
+
+
+def test_a_bill_that_does_not_come_is_looked_for_ever_more_rarely(world: World) -> None:
+    awaits_its_bill(world)
+    waits = []
+    for _ in range(5):
+        world.time = float(check_of(world) or 0)
+        world.sweep(world.invocation())
+        world.sweep(world.invocation())  # its time has not come
+        waits.append(int((check_of(world) or 0) - world.time))
+    assert waits == [900, 900, 1800, 3600, 3600]
+    assert world.finalizer.bills == ["cat-1"] * 5
+
+
+def test_of_two_sweeps_one_looks_for_the_bill(world: World) -> None:
+    stands(world, "RUNNING", "a", next_check=NOW - 1)
+    awaits_its_bill(world, "b")
+
+    def another() -> None:
+        world.executions.during_status = lambda: None
+        world.sweep(world.invocation())
+
+    world.executions.during_status = another
+    world.sweep(world.invocation())
+    assert world.finalizer.bills == ["b"]
+
+
+def test_a_bill_that_came_is_looked_for_no_more(world: World) -> None:
+    awaits_its_bill(world)
+    world.sweep(world.invocation())
+    world.api.task = task(TaskState.DONE, bill=Bill("settled", 30_000))
+    world.finalize.look_for_bill(*world.finalizer.bills)
+    world.time += 10 * SWEEP_AFTER_SECONDS
+    world.sweep(world.invocation())
+    assert (world.finalizer.bills, check_of(world)) == (["cat-1"], None)
+    assert world.ledger.rows["cat-1"].billed == 30_000
+
+
+def test_the_end_of_its_execution_asks_for_no_bill(world: World) -> None:
+    job = awaits_its_bill(world)
+    world.sweep.execution_ended("cat-1")
+    assert (world.ledger.rows["cat-1"], world.finalizer.bills, world.finalizer.started) == (job, [], [])
+
+
+def used(world: World, capsys: pytest.CaptureFixture[str], usd: str) -> list[float]:
+    """What a sweep says of a budget of so much: each value of the gauge."""
+    world.sweep_settings = SWEEP_SETTINGS.model_copy(update={"monthly_budget_usd": Decimal(usd)})
+    world.sweep(world.invocation())
+    return [line["BudgetUsedPercent"][0] for line in emitted(capsys.readouterr().out, "BudgetUsedPercent")]
+
+
+@pytest.mark.parametrize(
+    ("committed", "percent"), [(None, 0), (0, 0), (399_999, 79), (400_000, 80), (500_000, 100), (600_000, 120)]
+)
+def test_a_sweep_says_how_much_of_the_months_budget_is_spent_and_reserved(
+    world: World, committed: int | None, percent: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.ledger.budgets.months["1970-02"] = Budget(month="1970-02", committed=450_000)
+    if committed is not None:
+        world.ledger.budgets.months["1970-01"] = Budget(month="1970-01", committed=committed, spent=committed // 2)
+    assert used(world, capsys, "0.5") == [percent]
+    world.time = 31 * 86_400
+    assert used(world, capsys, "0.5") == [90]
+
+
+def test_without_a_budget_a_sweep_says_nothing_of_it(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.ledger.budgets.months["1970-01"] = Budget(month="1970-01", committed=450_000)
+    assert used(world, capsys, "0") == []
+
+
+def test_a_sweep_that_could_not_look_after_a_job_speaks_of_the_budget_too(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stands(world, RuntimeError("throttled"))
+    world.sweep_settings = SWEEP_SETTINGS.model_copy(update={"monthly_budget_usd": Decimal(1)})
+    with pytest.raises(SweepIncomplete):
+        world.sweep(world.invocation())
+    assert len(emitted(capsys.readouterr().out, "BudgetUsedPercent")) == 1
+
+
 # ---- An execution's end ----------------------------------------------------------------------------------------------
 
 
@@ -225,16 +323,18 @@ def test_a_fault_of_an_executions_end_is_not_hidden(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "outcome"),
+    ("state", "outcome", "is_paid"),
     [
-        (State.ACCEPTED, Outcome.CANCELLED),
-        (State.SUBMITTING, Outcome.CANCELLED),
-        (State.WAITING, Outcome.CANCELLED),
-        (State.UNSTORED, Outcome.CANCELLED),
-        (State.DECIDED, Outcome.FAILED),
+        (State.ACCEPTED, Outcome.CANCELLED, False),
+        (State.SUBMITTING, Outcome.CANCELLED, False),
+        (State.WAITING, Outcome.CANCELLED, True),
+        (State.UNSTORED, Outcome.CANCELLED, True),
+        (State.DECIDED, Outcome.FAILED, False),
     ],
 )
-def test_a_stopped_execution_ends_its_job_wherever_it_stood(world: World, state: State, outcome: Outcome) -> None:
+def test_a_stopped_execution_ends_its_job_wherever_it_stood(
+    world: World, state: State, outcome: Outcome, is_paid: bool
+) -> None:
     verdict = Verdict(outcome=Outcome.FAILED, money=Money.NOT_MOVED, message="m")
     known = {} if state.before_task or state is State.DECIDED else {"task_id": "tsk_1", "submitted_at": NOW}
     facts: dict[str, Any] = {"task_id": None, "verdict": verdict if state is State.DECIDED else None, **known}
@@ -244,7 +344,8 @@ def test_a_stopped_execution_ends_its_job_wherever_it_stood(world: World, state:
     world.sweep.execution_ended("cat-1")
     told = world.finalize(*world.finalizer.started[0], world.invocation(900))
     assert told.outcome is outcome
-    assert (world.ledger.rows["cat-1"].state, check_of(world)) == (State.ENDED, None)
+    awaited = NOW + SWEEP_AFTER_SECONDS if is_paid else None  # only the bill of what is paid
+    assert (world.ledger.rows["cat-1"].state, check_of(world)) == (State.ENDED, awaited)
 
 
 def test_a_running_execution_is_not_believed_for_ever(world: World) -> None:

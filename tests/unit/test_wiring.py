@@ -51,6 +51,27 @@ def test_each_function_writes_to_the_ledger_in_its_own_name(
     assert (use_case.ledger._actor, type(use_case.settings)) == (actor, kind)
 
 
+def test_there_is_one_dynamodb_client_for_everything_in_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's row and its month's are written in one transaction, and connections are used again."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    submit, sweep = wiring.build_intake().submit, wiring.build_sweep()
+    clients = [submit.ledger, submit.ledger._budgets, submit.depart.departures, sweep.ledger, sweep.budgets]
+    assert {id(owner._client) for owner in clients} == {id(wiring._dynamodb())}
+    assert {owner._table for owner in clients if owner not in (submit.ledger, sweep.ledger)} == {"limits"}
+
+
+@pytest.mark.parametrize(("rate", "step"), [("4", 250), ("0.5", 2000), ("3", 334)])
+def test_departures_are_so_far_apart_that_no_second_has_more(
+    rate: str, step: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**ENVIRONMENT, "SUBMITS_PER_SECOND": rate}.items():
+        monkeypatch.setenv(name, value)
+    depart = wiring.build_intake().submit.depart
+    assert depart.departures._step == step
+    assert (depart.queue_seconds, depart.look_seconds) == (86_400, 10)
+
+
 @pytest.mark.parametrize("build", [build for build, _, _ in BUILT])
 def test_without_its_environment_nothing_is_built(build: Callable[[], Any]) -> None:
     with pytest.raises(SettingsInvalid, match="JOBS_TABLE: not set"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
 PROMPT_MARK = "quokkamoss"
 _SHORT = {"SubmitVisibilitySeconds": "2", "SweepAfterSeconds": "1"}
-_TIMES = ("created_at", "submitting_at", "submitted_at", "made_at", "next_check")
+_TIMES = ("created_at", "hold_until", "submitting_at", "submitted_at", "made_at", "next_check")
 
 
 @dataclass
@@ -110,6 +110,10 @@ class System:
             UpdateExpression="SET " + ", ".join(f"{name} = {name} - :s" for name in times),
             ExpressionAttributeValues={":s": {"N": str(seconds)}},
         )
+
+    def depart_at_once(self) -> None:
+        """Forget every departure that was taken, and that they were stopped."""
+        self.client("dynamodb").delete_item(TableName=self.output("LimitsTable"), Key={"name": {"S": "departures"}})
 
     def start(self, name: str, document: dict[str, Any]) -> None:
         """Start an execution as a caller does."""

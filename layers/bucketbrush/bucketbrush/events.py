@@ -79,10 +79,14 @@ class StatusCall(_Event):
 
 
 class FinalizeCall(_Event):
-    """``fault`` is the name of the error that ended an earlier state, or how the execution ended, else None."""
+    """``fault`` is the name of the error that ended an earlier state, or how the execution ended, else None.
+
+    With ``bill`` the job has ended, and only what it cost is looked for.
+    """
 
     job_id: str
     fault: str | None
+    bill: bool = False
 
 
 _Shape = TypeVar("_Shape", bound=_Event)
@@ -125,7 +129,7 @@ def next_step(job: Job) -> dict[str, Any]:
     """What the workflow must know of a job; every key is always there, because a missing one ends an execution."""
     return {
         "state": job.state.value,
-        "hold_seconds": job.hold_seconds or 0,
+        "hold_until": job.hold_until or 0,
         "plan": list(job.plan),
         "task_id": job.task_id,
         "polls": job.polls,

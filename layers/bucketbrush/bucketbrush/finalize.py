@@ -7,30 +7,33 @@ the first has written.
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from bucketbrush.adapters.announcements import Announcements
-from bucketbrush.adapters.answers import Task, TaskState
+from bucketbrush.adapters.answers import Bill, Task, TaskState
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain import deadlines, layout, verdicts
+from bucketbrush.domain import deadlines, layout, money, verdicts
 from bucketbrush.domain.errors import (
     ApiKeyMissing,
     BucketbrushError,
     LinkDead,
+    Money,
     PictureUnreadable,
     ResultUnstored,
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import UNHELD, Invocation, Job
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Share, Verdict
 from bucketbrush.domain.life import STOPPED, State
-from bucketbrush.domain.result import Announcement, Picture, Result, announcement_of, make_result, verdict_of
-from bucketbrush.observability import count, logger, note_operator_problem
+from bucketbrush.domain.result import Announcement, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
+from bucketbrush.observability import amount, count, logger, note_operator_problem
 from bucketbrush.settings import FinalizeSettings
 
 _RESULT = "result.json"
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
+_UNREAD = Bill("pending")
 _CLOSING_SECONDS = 60  # of an invocation, kept for what comes after the downloads
 
 
@@ -87,9 +90,50 @@ class Finalize:
             verdict = verdict_of(result)
             # Before the row says so: an alarm that rings twice is better than one that never rings.
             count("Jobs", outcome=result.outcome.value)
-            self.ledger.change(job, state=State.ENDED, verdict=verdict, ended_at=result.ended_at, next_check=None)
+            self._end(job, verdict, result)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
+
+    def look_for_bill(self, job_id: str) -> None:
+        """Note what a job that has ended did cost, when its bill had not come by then; for a day it may still come.
+
+        Raises JobBusy or BudgetBusy when somebody else writes at this moment: the sweep comes again.
+        """
+        job = self.ledger.get(job_id)
+        if job is None or job.state is not State.ENDED or job.next_check is None:
+            return
+        try:
+            bill = self.connect().read(str(job.task_id)).bill
+        except (TaskUnreadable, ApiKeyMissing) as problem:
+            note_operator_problem(problem)
+            bill = _UNREAD
+        if bill and bill.is_pending and not deadlines.are_links_dead(job.ended_at or 0, int(self.now())):
+            return
+        if bill is None or bill.amount is None:
+            logger.warning("no bill has come", job_id=job_id, task_id=job.task_id)
+            self.ledger.change(job, next_check=None)
+            return
+        share = job.share and Share(month=job.share.month, spent=bill.amount)
+        self.ledger.change(job, billed=bill.amount, share=share, next_check=None)
+        amount("BilledUsd", bill.amount)
+
+    def _end(self, job: Job, verdict: Verdict, result: Result) -> None:
+        """Close the row, and settle or release what the job has reserved. A paid job's bill may still come."""
+        billed = None if result.billed_usd is None else money.micros(Decimal(str(result.billed_usd)))
+        is_paid = verdict.money is Money.MOVED
+        self.ledger.change(
+            job,
+            state=State.ENDED,
+            verdict=verdict,
+            ended_at=result.ended_at,
+            billed=billed,
+            share=job.share and money.settled(job.share, verdict.money, billed),
+            next_check=int(self.now()) + self.settings.sweep_after_seconds if is_paid and billed is None else None,
+        )
+        if verdict.money is not Money.NOT_MOVED and job.estimated is not None:
+            amount("EstimatedUsd", job.estimated)
+        if billed is not None:
+            amount("BilledUsd", billed)
 
     def _find(self, job_id: str, fault: str | None) -> Job:
         """The row. One without a task after a last look is decided: from then on no submit can send it any more."""
@@ -146,10 +190,12 @@ class Finalize:
         except (TaskUnreadable, ApiKeyMissing) as problem:
             note_operator_problem(problem)
             return self._end_unseen(job, problem, deadlines.LINK_SECONDS, kept, stopped=stopped)
-        times = (task.created_at, task.completed_at)
+        seen = TaskFacts(
+            created_at=task.created_at, completed_at=task.completed_at, billed=task.bill and task.bill.amount
+        )
         if task.problem and job.made_at is None:
-            verdict = verdicts.failed(task.problem, is_settled=task.is_settled, stopped=stopped)
-            return make_result(job, verdict, int(self.now()), task_times=times)
+            verdict = verdicts.failed(task.problem, is_kept=bool(task.bill and task.bill.is_kept), stopped=stopped)
+            return make_result(job, verdict, int(self.now()), task=seen)
         if task.state is not TaskState.DONE:
             unfinished = TaskUnfinished(f"The last look found {task.task_id} {task.status}.")
             return self._end_unseen(job, unfinished, self.settings.deadline_seconds, kept, stopped=stopped)
@@ -159,20 +205,20 @@ class Finalize:
         if later and len(pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
             self._mark_unstored(job, made_at, len(task.urls), now)
             raise ResultUnstored(" ".join(later))
-        return self._end_stored(job, pictures, [*never, *later], times, stopped=stopped)
+        return self._end_stored(job, pictures, [*never, *later], seen, stopped=stopped)
 
     def _end_stored(
         self,
         job: Job,
         pictures: dict[int, Picture],
         problems: list[str],
-        times: tuple[int | None, int | None] = (None, None),
+        task: TaskFacts | None = None,
         *,
         stopped: bool,
     ) -> Result:
         verdict = verdicts.stored(job, len(pictures), problems, stopped=stopped)
         in_order = tuple(picture for _, picture in sorted(pictures.items()))
-        return make_result(job, verdict, int(self.now()), in_order, times)
+        return make_result(job, verdict, int(self.now()), in_order, task)
 
     def _end_unseen(
         self, job: Job, problem: BucketbrushError, patience: int, kept: dict[int, Picture], *, stopped: bool

@@ -33,6 +33,12 @@ def note_operator_problem(problem: BucketbrushError) -> None:
         count("AccountEmpty")
 
 
+def amount(name: str, micros: int) -> None:
+    """An amount of money in US dollars, as an EMF line; ``micros`` are millionths of one."""
+    with single_metric(name=name, unit=MetricUnit.NoUnit, value=micros / 1_000_000):
+        return
+
+
 def gauge(name: str, value: int) -> None:
     """How many there are now, as an EMF line."""
     with single_metric(name=name, unit=MetricUnit.Count, value=value):

@@ -5,6 +5,7 @@ them.
 """
 
 from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 
@@ -12,8 +13,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from bucketbrush.domain.addresses import api_origin
 from bucketbrush.domain.errors import SettingsInvalid
+from bucketbrush.domain.money import micros
 
 Seconds = Annotated[int, Field(ge=1)]
+Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 _Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)
 
 
@@ -23,6 +26,7 @@ class FunctionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     jobs_table: str
+    limits_table: str
     keep_days: Annotated[int, Field(ge=400)]
 
 
@@ -49,8 +53,22 @@ class ReferenceHandover(StrEnum):
     UPLOAD = "upload"  # by the provider's upload endpoint: whoever has the link that it gives can read the picture
 
 
-class SubmitSettings(ProviderSettings):
-    """``poll_plan_seconds`` are the waits between two looks at a task; the last one repeats."""
+class BudgetSettings(FunctionSettings):
+    """``monthly_budget_usd`` is 0 without a budget."""
+
+    monthly_budget_usd: Usd
+
+    @property
+    def budget(self) -> int | None:
+        """What a month may cost, in millionths of a US dollar; None without a budget."""
+        return micros(self.monthly_budget_usd) or None
+
+
+class SubmitSettings(ProviderSettings, BudgetSettings):
+    """``poll_plan_seconds`` are the waits between two looks at a task; the last one repeats.
+
+    ``assumed_price_usd`` is 0 when nothing is assumed.
+    """
 
     inbox_bucket: str
     jobs_machine_arn: str
@@ -63,6 +81,13 @@ class SubmitSettings(ProviderSettings):
     unknown_policy: UnknownPolicy
     reference_handover: ReferenceHandover
     sweep_after_seconds: Seconds
+    submits_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    assumed_price_usd: Usd
+
+    @property
+    def assumed_price(self) -> int | None:
+        """What a picture of unknown price is assumed to cost, in millionths of a US dollar; None: nothing is."""
+        return micros(self.assumed_price_usd) or None
 
 
 class StatusSettings(ProviderSettings):
@@ -83,7 +108,7 @@ class FinalizeSettings(ProviderSettings):
     sweep_after_seconds: Seconds
 
 
-class SweepSettings(FunctionSettings):
+class SweepSettings(BudgetSettings):
     jobs_machine_arn: str
     finalize_function: str
     deadline_seconds: Seconds

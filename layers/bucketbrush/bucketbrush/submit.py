@@ -10,11 +10,16 @@ from typing import Any
 
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain import deadlines, layout, verdicts
+from bucketbrush.depart import Depart
+from bucketbrush.domain import deadlines, layout, money, verdicts
 from bucketbrush.domain.errors import (
     AgainRefused,
     ApiKeyMissing,
     BucketbrushError,
+    BudgetBusy,
+    BudgetExceeded,
+    DepartureAhead,
+    DeparturesFull,
     HandoverUnfinished,
     ProviderBusy,
     ProviderRefused,
@@ -23,7 +28,7 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import UNHELD, Invocation, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, ObjectVersion, Outcome, Share, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
@@ -33,6 +38,7 @@ from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
 _FREE: dict[str, Any] = {"owner": "", "lease_until": 0}
 _SOON = 1  # seconds until a hand-over goes on
+_JITTER_SECONDS = 10
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,18 @@ class Order:
 
 @dataclass(frozen=True)
 class Submit:
-    """The use case. ``connect`` reads the API key and gives a client; ``now`` is in seconds since 1970."""
+    """The use case. ``connect`` reads the API key and gives a client; ``now`` is in seconds since 1970; ``jitter``
+    gives random numbers from 0 to 1.
+    """
 
     settings: SubmitSettings
     ledger: Ledger
     prepare: Prepare
+    depart: Depart
     handover: HandOver
     connect: Callable[[], ToApis]
     now: Callable[[], float]
+    jitter: Callable[[], float]
 
     def __call__(self, order: Order, invocation: Invocation) -> Job:
         """Bring the job as far as it can go now and return its row.
@@ -79,7 +89,7 @@ class Submit:
 
     def _claim(self, order: Order, invocation: Invocation) -> Job:
         now = int(self.now())
-        lease = {"owner": invocation.id, "lease_until": invocation.lease_until}
+        lease: dict[str, Any] = {"owner": invocation.id, "lease_until": invocation.lease_until}
         preset = layout.preset_name(order.source.key) if order.source else None
         new = Job(
             job_id=order.job_id,
@@ -114,23 +124,34 @@ class Submit:
             return self._decide(job, verdicts.never_sent(job, waited, limit))
         try:
             return self._dispatch(job, {} if job.recipe else self.prepare(job, order.document), invocation)
-        except (RecipeInvalid, ApiKeyMissing) as problem:
+        except (RecipeInvalid, ApiKeyMissing, BudgetExceeded) as problem:
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem))
+        except DeparturesFull as problem:
+            return self._decide(job, verdicts.explained(Outcome.EXPIRED, problem))
         except ProviderRefused as problem:
             return self._refused(job, problem)
 
     def _dispatch(self, job: Job, fixed: dict[str, Any], invocation: Invocation, **noted: Any) -> Job:
-        """Hand the pictures over, write down the intent, send. ``fixed`` is what the first intent fixes in the row."""
+        """Wait for the job's turn, hand the pictures over, reserve the money, write down the intent, send.
+
+        ``fixed`` is what the first intent fixes in the row.
+        """
         ordered = job.model_copy(update=fixed)
         recipe = ordered.recipe or {}
         model = find_model(recipe.get("model"), self.prepare.catalogue)
+        cost = money.estimate(recipe, model, self.settings.assumed_price)
+        share = self._share(ordered, recipe, cost)
         provider = self.connect()
+        turn = self.depart.turn(job)
+        fixed = {**fixed, "departure": turn.departure, "estimated": cost}
+        if turn.problem:
+            return self._hold(job, job.state, turn.problem, until=turn.leaves_at // 1000, **fixed)
         uploads = self.handover.uploads(job)
         before = len(uploads)
         uploaded_at = job.uploaded_at if uploads else int(self.now())
         try:
             links = self.handover(ordered.pictures, uploads, provider, invocation)
-            if fixed:
+            if not job.recipe:
                 self.handover.demand_time(invocation)
         except (HandoverUnfinished, ProviderBusy, ProviderUnreachable) as problem:
             facts = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at}
@@ -138,8 +159,31 @@ class Submit:
         mask_link = links.pop() if ordered.mask else None
         body = request_body(recipe, model, links, mask_link, job.job_id)
         fixed = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at} if uploads else fixed
-        job = self.ledger.change(job, state=State.SUBMITTING, submitting_at=int(self.now()), **fixed, **noted)
+        self.depart.wait_for(turn)
+        intent = {"state": State.SUBMITTING, "submitting_at": int(self.now()), "share": share}
+        try:
+            job = self.ledger.change(job, limit=self.settings.budget, **intent, **fixed, **noted)
+        except BudgetBusy as problem:
+            until = int(self.now() + 1 + self.jitter() * _JITTER_SECONDS)
+            return self._hold(job, job.state, problem, until=until, **fixed)
         return self._post(job, provider, body)
+
+    def _share(self, job: Job, recipe: dict[str, Any], cost: int | None) -> Share | None:
+        """What the job reserves of this month's budget: twice when it is sent again and may be paid twice.
+
+        It keeps its share when it was refused for now. Raises RecipeInvalid when there is a budget and no price.
+        """
+        is_sent_again = job.state is State.SUBMITTING
+        if self.settings.budget is None or (job.share and not is_sent_again):
+            return job.share
+        if cost is None:
+            facts = ", ".join(f"{name} {recipe[name]}" for name in ("model", "resolution", "quality") if name in recipe)
+            raise RecipeInvalid(
+                f"price: found none for {facts}; allowed under a budget: one in the model's price list, or "
+                "AssumedPriceUsd above 0."
+            )
+        before = job.share or Share(month=money.month_of(int(self.now())))
+        return before.model_copy(update={"reserved": before.reserved + cost})
 
     def _post(self, job: Job, provider: ToApis, body: dict[str, Any]) -> Job:
         """The one POST. From here to the stored task id nothing else happens: whatever breaks, the row says so.
@@ -150,11 +194,13 @@ class Submit:
         try:
             task_id = provider.submit(body)
         except (ProviderBusy, ProviderUnreachable) as problem:
-            return self._hold(job, unsent, problem)
+            held = self._hold(job, unsent, problem, departure=None)
+            self.depart.refused(problem, self._least_hold(problem))
+            return held
         except SubmitUnanswered as problem:
-            return self._hold(job, State.SUBMITTING, problem)
+            return self._hold(job, State.SUBMITTING, problem, departure=None)
         except ProviderRefused as problem:
-            return self._hold(job, unsent, problem) if job.resends else self._refused(job, problem)
+            return self._hold(job, unsent, problem, departure=None) if job.resends else self._refused(job, problem)
         return self._accept(job, task_id)
 
     def _refused(self, job: Job, problem: ProviderRefused) -> Job:
@@ -181,7 +227,7 @@ class Submit:
             logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
             try:
                 return self._dispatch(job, {}, invocation, resends=1)
-            except (RecipeInvalid, ApiKeyMissing, ProviderRefused) as problem:
+            except (RecipeInvalid, ApiKeyMissing, BudgetExceeded, ProviderRefused) as problem:
                 reason = f"{reason} It could not be sent again: {problem.message}"
         return self._decide(job, verdicts.unknown(job, reason))
 
@@ -198,18 +244,27 @@ class Submit:
         )
 
     def _hold(
-        self, job: Job, state: State, reason: BucketbrushError, *, is_coming_on: bool = False, **facts: Any
+        self,
+        job: Job,
+        state: State,
+        reason: BucketbrushError,
+        *,
+        until: int | None = None,
+        is_coming_on: bool = False,
+        **facts: Any,
     ) -> Job:
-        logger.warning("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
+        log = logger.info if isinstance(reason, DepartureAhead) else logger.warning
+        log("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
         # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
-        began = (job.submitting_at if state is State.SUBMITTING else None) or job.created_at
         now = int(self.now())
-        seconds = self._least_hold(reason) if is_coming_on else max(self._least_hold(reason), (now - began) // 10)
+        if until is None:
+            least = self._least_hold(reason)
+            facts["stalled_at"] = job.stalled_at or now
+            until = now + (least if is_coming_on else max(least, (now - facts["stalled_at"]) // 10))
         if state is State.ACCEPTED:
-            seconds = max(1, min(seconds, job.created_at + self.settings.max_queue_seconds - now))
-        next_check = self._next_check(seconds)
-        held = {"hold_seconds": seconds, "hold_reason": type(reason).__name__, "next_check": next_check}
-        return self.ledger.change(job, state=state, **held, **facts, **_FREE)
+            until = min(until, max(now + 1, job.created_at + self.settings.max_queue_seconds))
+        held: dict[str, Any] = {"hold_until": until, "hold_reason": type(reason).__name__}
+        return self.ledger.change(job, state=state, next_check=self._next_check(until), **held, **facts, **_FREE)
 
     def _least_hold(self, reason: BucketbrushError) -> int:
         if isinstance(reason, HandoverUnfinished):
@@ -224,5 +279,5 @@ class Submit:
             job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **UNHELD, **_FREE
         )
 
-    def _next_check(self, hold_seconds: int = 0) -> int:
-        return int(self.now()) + hold_seconds + self.settings.sweep_after_seconds
+    def _next_check(self, hold_until: int = 0) -> int:
+        return max(int(self.now()), hold_until) + self.settings.sweep_after_seconds

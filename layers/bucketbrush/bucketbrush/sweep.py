@@ -6,10 +6,11 @@ It is fed by a schedule, which is enough, and by status changes of executions, w
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bucketbrush.adapters.budgets import Budgets
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
-from bucketbrush.domain import deadlines
+from bucketbrush.domain import deadlines, money
 from bucketbrush.domain.errors import SweepIncomplete
 from bucketbrush.domain.jobs import Invocation, Job
 from bucketbrush.domain.life import RUNNING, State
@@ -27,6 +28,7 @@ class Sweep:
 
     settings: SweepSettings
     ledger: Ledger
+    budgets: Budgets
     executions: Executions
     finalizer: Finalizer
     now: Callable[[], float]
@@ -53,6 +55,9 @@ class Sweep:
                 failures.append(type(problem).__name__)
         gauge("JobsOverdue", overdue + len(failures))
         gauge("JobsUnstored", unstored)
+        if self.settings.budget:
+            committed = self.budgets.read(money.month_of(now)).committed
+            gauge("BudgetUsedPercent", 100 * committed // self.settings.budget)
         if failures:
             raise SweepIncomplete(f"sweep: could not look after {len(failures)} of the open jobs ({failures[0]}).")
 
@@ -69,6 +74,9 @@ class Sweep:
 
     def _look_after(self, job: Job) -> bool:
         """Whether nobody worked on the job any more, so that this had to be mended."""
+        if job.state is State.ENDED:
+            self._look_for_bill(job)
+            return False
         now, status = int(self.now()), self.executions.status(job.job_id)
         if status == RUNNING and not self._is_stuck(job, now):
             self.ledger.postpone(job, deadlines.next_check(job, now, self.settings.sweep_after_seconds))
@@ -82,6 +90,11 @@ class Sweep:
         else:
             self.finalizer.start(job.job_id, status or "no execution")
         return True
+
+    def _look_for_bill(self, job: Job) -> None:
+        now = int(self.now())
+        if self.ledger.postpone(job, deadlines.next_check(job, now, self.settings.sweep_after_seconds)):
+            self.finalizer.look_for_bill(job.job_id)
 
     def _is_stuck(self, job: Job, now: int) -> bool:
         """Whether the execution runs and should have ended its job long ago: its looks fail in a way nobody foresaw."""

@@ -4,7 +4,9 @@ Each builder is called once per Lambda environment.
 """
 
 import os
+import random
 import time
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ import boto3
 from botocore.config import Config
 
 from bucketbrush.adapters.announcements import Announcements, Bus
+from bucketbrush.adapters.budgets import Budgets
+from bucketbrush.adapters.departures import Departures
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
@@ -19,7 +23,9 @@ from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.depart import Depart
 from bucketbrush.domain.catalogue import Catalogue, read_catalogue
+from bucketbrush.domain.departures import step_between
 from bucketbrush.domain.life import Actor
 from bucketbrush.finalize import Finalize
 from bucketbrush.handover import HandOver
@@ -39,6 +45,7 @@ from bucketbrush.submit import Submit
 from bucketbrush.sweep import Sweep
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
@@ -56,13 +63,17 @@ def build_intake() -> Intake:
     presigner = Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client)
     sending_seconds = settings.provider_timeout_seconds + _AROUND_SENDING
     handover = HandOver(settings.reference_handover, presigner, inbox, sending_seconds, time.time)
+    departures = Departures(_dynamodb(), settings.limits_table, step_between(settings.submits_per_second))
+    depart = Depart(departures, time.time, time.sleep, settings.max_queue_seconds, settings.refused_wait_seconds)
     submit = Submit(
         settings=settings,
         ledger=_ledger(settings, Actor.SUBMIT),
         prepare=Prepare(inbox, settings.inbox_bucket, deployed_catalogue(), handover.most_bytes),
+        depart=depart,
         handover=handover,
         connect=lambda: _provider(settings),
         now=time.time,
+        jitter=random.random,
     )
     return Intake(submit, _executions(settings.jobs_machine_arn))
 
@@ -96,6 +107,7 @@ def build_sweep() -> Sweep:
         settings=settings,
         ledger=_ledger(settings, Actor.SWEEP),
         executions=_executions(settings.jobs_machine_arn),
+        budgets=Budgets(_dynamodb(), settings.limits_table),
         finalizer=Finalizer(boto3.client("lambda", config=_CONFIG), settings.finalize_function),
         now=time.time,
     )
@@ -116,7 +128,19 @@ def _executions(machine_arn: str) -> Executions:
 
 
 def _ledger(settings: FunctionSettings, actor: Actor) -> Ledger:
-    return Ledger(boto3.client("dynamodb", config=_CONFIG), settings.jobs_table, settings.keep_days, actor)
+    dynamodb = _dynamodb()
+    budgets = Budgets(dynamodb, settings.limits_table)
+    return Ledger(dynamodb, settings.jobs_table, settings.keep_days, actor, budgets, _delay)
+
+
+@cache
+def _dynamodb() -> "DynamoDBClient":
+    return boto3.client("dynamodb", config=_CONFIG)
+
+
+def _delay(longest: float) -> None:
+    """A random part of it, so that those who met do not meet again."""
+    time.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
 
 
 def _provider(settings: ProviderSettings, result_hosts: tuple[str, ...] = ()) -> ToApis:

@@ -7,10 +7,11 @@ clear refusal; all else is looked up:
     2xx with a task id                                the task
     2xx without one, 5xx, 3xx, 408, 409, 425, 499     SubmitUnanswered
     301, 307, 308                                     ProviderRefused   (it was sent elsewhere before it was taken)
-    503 rate_limit_unavailable, circuit_broken        ProviderBusy
+    503 rate_limit_unavailable                        RateLimited
+    503 circuit_broken                                ProviderBusy
     503 model_not_found                               ProviderRefused
     4xx that says there is no money, 402              AccountEmpty
-    429                                               ProviderBusy
+    429                                               RateLimited
     4xx that objects to the content, 422              ContentRefused
     401, 403                                          KeyRefused
     any other 4xx                                     ProviderRefused
@@ -26,6 +27,7 @@ import re
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -37,10 +39,12 @@ from bucketbrush.domain.errors import (
     KeyRefused,
     ProviderBusy,
     ProviderRefused,
+    RateLimited,
     SubmitUnanswered,
     TaskFailed,
     TaskUnreadable,
 )
+from bucketbrush.domain.money import micros
 from bucketbrush.domain.redact import redact
 
 MAX_ANSWER_BYTES = 1024 * 1024
@@ -49,6 +53,9 @@ _MOST_LINKS = 100
 _LONGEST_WAIT = 3600
 _LONGEST_DATE = 40
 _LONGEST_WORD = 40
+_CREDITS_PER_USD = 200
+_LARGEST_BILL = 1_000_000
+_AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?")
 _DEEPEST_ERROR = 3
 _DEEPEST_LINK = 4
 _WORD = re.compile(rf"[\w.:-]{{1,{_LONGEST_WORD}}}", re.ASCII)
@@ -63,7 +70,8 @@ _SERVER_FAULT = 500
 # Sent elsewhere before it was taken; 303, and in practice 302, is what comes after something was taken.
 MOVED = (301, 307, 308)
 # What the documented 503 codes mean; with any other a task may have been made.
-_BUSY_CODES = {"rate_limit_unavailable", "circuit_broken"}
+_LIMITED_CODES = {"rate_limit_unavailable"}
+_BUSY_CODES = {"circuit_broken"}
 _REFUSING_CODES = {"model_not_found"}
 _UNKNOWN_TASK = re.compile(r"task_not_(?:exist|found)")
 _NO_MONEY = re.compile(
@@ -121,12 +129,29 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Bill:
+    """What a task's ``billing`` says; ``amount`` in millionths of a US dollar, None when there is none to be read."""
+
+    status: str
+    amount: int | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the amount is still to come, whatever the task's own status."""
+        return self.status == "pending"
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether money was kept; an amount that is missing is not 0."""
+        return self.status == "settled" and self.amount != 0
+
+
+@dataclass(frozen=True)
 class Task:
     """What a status answer says. ``status`` is the provider's own word; ``progress`` 0-100 is a hint at best.
 
     ``urls`` are in the order of the pictures and as they came. Times are in seconds since 1970. A failed task has a
-    ``problem``: ContentRefused when the prompt or a picture is to be changed before it can succeed. ``is_settled``:
-    its billing says that it has cost something.
+    ``problem``: ContentRefused when the prompt or a picture is to be changed before it can succeed.
     """
 
     task_id: str
@@ -137,7 +162,7 @@ class Task:
     problem: ContentRefused | TaskFailed | None
     created_at: int | None
     completed_at: int | None
-    is_settled: bool = False
+    bill: Bill | None = None
 
 
 @dataclass(frozen=True)
@@ -273,7 +298,7 @@ def _task(name: str, body: dict[str, Any], secrets: tuple[str, ...]) -> Task:
         problem=_task_problem(_said(body, secrets)) if state is TaskState.FAILED else None,
         created_at=_seconds(body.get("created_at")),
         completed_at=_seconds(body.get("completed_at")),
-        is_settled=_is_settled(body.get("billing")),
+        bill=_bill(body.get("billing")),
     )
 
 
@@ -329,7 +354,7 @@ def _problem(
     step: str, answer: Answer, said: _Said, kind: type[ProviderBusy | ProviderRefused | SubmitUnanswered]
 ) -> ProviderBusy | ProviderRefused | SubmitUnanswered:
     message = f"{step}: HTTP {answer.status}, {said.text}"
-    return ProviderBusy(message, _retry_after(answer.headers)) if kind is ProviderBusy else kind(message)
+    return kind(message, _retry_after(answer.headers)) if issubclass(kind, ProviderBusy) else kind(message)
 
 
 def _kind(answer: Answer, said: _Said) -> type[ProviderBusy | ProviderRefused | SubmitUnanswered]:
@@ -337,6 +362,8 @@ def _kind(answer: Answer, said: _Said) -> type[ProviderBusy | ProviderRefused | 
     status = answer.status
     if status in MOVED:
         return ProviderRefused
+    if status == HTTPStatus.SERVICE_UNAVAILABLE and _LIMITED_CODES.intersection(said.codes):
+        return RateLimited
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _BUSY_CODES.intersection(said.codes):
         return ProviderBusy
     if status == HTTPStatus.SERVICE_UNAVAILABLE and _REFUSING_CODES.intersection(said.codes):
@@ -354,7 +381,7 @@ def _client_fault(status: int, said: _Said) -> type[ProviderBusy | ProviderRefus
     if HTTPStatus.PAYMENT_REQUIRED in numbers or said.has(_NO_MONEY):
         return AccountEmpty
     if HTTPStatus.TOO_MANY_REQUESTS in numbers:
-        return ProviderBusy
+        return RateLimited
     # A key that may not do this is refused in words that could be about content.
     if HTTPStatus.UNPROCESSABLE_ENTITY in numbers or _objects(said, by_words=not is_key):
         return ContentRefused
@@ -371,12 +398,22 @@ def _is_error(content: dict[str, Any], said: _Said) -> bool:
     return not isinstance(content.get("status"), str) and bool(content.get("error") or said.has(_NO_MONEY))
 
 
-def _is_settled(billing: Any) -> bool:
-    """Whether money was kept (ToAPIs, image task status page: amounts are texts, and one that is missing is not 0)."""
-    if not isinstance(billing, dict) or _text(billing.get("status")).lower() != "settled":
-        return False
-    amounts = [str(billing[name]) for name in ("credits", "cost_usd") if billing.get(name) is not None]
-    return not amounts or any(amount.strip("0.") for amount in amounts)
+def _bill(billing: Any) -> Bill | None:
+    """ToAPIs, image task status page: amounts are decimals as texts; a pending bill has none; 200 credits are 1 USD."""
+    if not isinstance(billing, dict):
+        return None
+    status = _text(billing.get("status")).strip().lower()[:_LONGEST_WORD]
+    if status != "settled":
+        return Bill(status, 0 if status == "refunded" else None)
+    amounts = [*_amount(billing.get("cost_usd"), 1), *_amount(billing.get("credits"), _CREDITS_PER_USD)]
+    return Bill(status, max(amounts, default=None))
+
+
+def _amount(value: Any, per_usd: int) -> Iterator[int]:
+    """Millionths of a US dollar; nothing when it is no amount, or one that no task can have."""
+    text = value.strip() if isinstance(value, str) else str(value) if _number(value) is not None else ""
+    if _AMOUNT.fullmatch(text) and (amount := Decimal(text) / per_usd) < _LARGEST_BILL:
+        yield micros(amount)
 
 
 def _objects(said: _Said, *, by_words: bool) -> bool:

@@ -14,5 +14,11 @@ class Finalizer:
 
     def start(self, job_id: str, fault: str | None) -> None:
         """Have the job ended, without waiting for it: the ledger shows whether it was. ``fault`` as in the workflow."""
-        payload = json.dumps({"job_id": job_id, "fault": fault})
-        self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=payload)
+        self._invoke(job_id=job_id, fault=fault)
+
+    def look_for_bill(self, job_id: str) -> None:
+        """Have the bill of a job that has ended looked for, without waiting for it."""
+        self._invoke(job_id=job_id, fault=None, bill=True)
+
+    def _invoke(self, **payload: str | bool | None) -> None:
+        self._client.invoke(FunctionName=self._function, InvocationType="Event", Payload=json.dumps(payload))

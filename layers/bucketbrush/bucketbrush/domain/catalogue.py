@@ -9,6 +9,7 @@ its rule and its default.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, ValidationError, model_validator
@@ -125,16 +126,25 @@ class References(Frozen):
     most: Annotated[int, Field(ge=1)]
 
 
+class Price(Frozen):
+    """What one picture costs in US dollars, when the fields in ``of`` have these values."""
+
+    usd: Annotated[Decimal, Field(ge=0, le=1000)]
+    of: dict[str, str] = Field(default_factory=dict)
+
+
 class Model(Frozen):
     """One model: the fields of its request body beside ``model``.
 
-    Without ``references`` it takes no pictures; ``mask`` is the field for the link to a mask, if it takes one.
+    Without ``references`` it takes no pictures; ``mask`` is the field for the link to a mask, if it takes one. Of
+    ``prices`` the first one that fits counts.
     """
 
     fields: dict[str, Rule]
     limits: tuple[Limit, ...] = ()
     references: References | None = None
     mask: str | None = None
+    prices: tuple[Price, ...] = ()
 
     @model_validator(mode="after")
     def _holds_together(self) -> Self:
@@ -145,13 +155,19 @@ class Model(Frozen):
         if taken := self.fields.keys() & {*_OURS, *pictures, self.mask}:
             raise ValueError(f"{', '.join(sorted(taken))}: these fields are filled by ourselves")
         for limit in self.limits:
-            for name, values in ((limit.field, limit.values), (limit.when, (limit.equals,))):
-                limited = self.fields.get(name)
-                if limited is None or any(limited.read(value) != value for value in values):
-                    raise ValueError(f"limits: {name} cannot be {', '.join(values) or 'limited'}")
+            self._demand("limits", limit.field, *limit.values)
+            self._demand("limits", limit.when, limit.equals)
+        for name, value in (item for price in self.prices for item in price.of.items()):
+            self._demand("prices", name, value)
         if self.mask and not self.references:
             raise ValueError("mask: a model without references takes none")
         return self
+
+    def _demand(self, place: str, field: str, *values: str) -> None:
+        """Raises ValueError unless the field can have these values."""
+        rule = self.fields.get(field)
+        if rule is None or any(rule.read(value) != value for value in values):
+            raise ValueError(f"{place}: {field} cannot be {', '.join(values) or 'limited'}")
 
 
 Catalogue: TypeAlias = Mapping[str, Model]
@@ -161,8 +177,8 @@ def read_catalogue(documents: Iterable[tuple[str, bytes]]) -> Catalogue:
     """The models of several documents, each given by its name and its JSON ``{"models": {name: entry}}``.
 
     A later entry replaces one of the same name. One that says ``like: name`` is that model except for the keys that it
-    gives itself; in ``fields`` it replaces single fields, or removes them by null. Raises SettingsInvalid naming
-    document and key.
+    gives itself; in ``fields`` it replaces single fields, or removes them by null; prices are its own. Raises
+    SettingsInvalid naming document and key.
     """
     entries: dict[str, dict[str, Any]] = {}
     models: dict[str, Model] = {}
@@ -197,7 +213,7 @@ def _inherited(entry: dict[str, Any], known: Mapping[str, dict[str, Any]]) -> di
         return own
     if not isinstance(entry["like"], str) or entry["like"] not in known:
         raise LookupError(f"found {entry['like']!r}; allowed: {', '.join(known)}")
-    parent = known[entry["like"]]
+    parent = {key: value for key, value in known[entry["like"]].items() if key != "prices"}
     if isinstance(own.get("fields"), dict):
         fields = {**parent["fields"], **own["fields"]}
         own["fields"] = {name: rule for name, rule in fields.items() if rule is not None}

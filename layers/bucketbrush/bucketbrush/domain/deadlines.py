@@ -35,6 +35,6 @@ def are_links_dead(since: int, now: int) -> bool:
 
 
 def next_check(job: Job, now: int, sweep_after_seconds: int) -> int:
-    """When the sweep looks after a running job again: more rarely with its age, unless pictures are at stake."""
-    age = 0 if job.made_at is not None else now - job.created_at
+    """When the sweep looks after a job again: more rarely with its age, unless pictures are at stake."""
+    age = 0 if job.made_at is not None and job.ended_at is None else now - job.created_at
     return now + max(sweep_after_seconds, min(age, _RAREST_SECONDS))

@@ -12,10 +12,16 @@ holds a key, a signed URL or a prompt.
     |-- ApiKeyMissing         the secret holds no usable key
     |-- HandoverUnfinished    the uploads of a job's pictures go on in its execution
     |-- JobBusy               another invocation holds the job's lease
+    |-- DepartureAhead        a job's turn to be sent has not come
+    |-- IntakePaused          an operator has paused the intake: nothing is sent
+    |-- DeparturesFull        more jobs wait to be sent than MaxQueueSeconds has room for
+    |-- BudgetExceeded        the job does not fit the month's budget
+    |-- BudgetBusy            too many jobs changed the month's budget at once
     |-- StepForbidden         a step that is not in the table of a job's life
     |-- AgainRefused          a job that may not run again like this
     |-- ProviderUnreachable   the request was never written
-    |-- ProviderBusy          refused for now (429, 503 rate limit)
+    |-- ProviderBusy          refused for now
+    |   `-- RateLimited       for all jobs of the account (429, 503 rate_limit_unavailable)
     |-- ProviderRefused       refused for good
     |   |-- ContentRefused    the prompt or a picture breaks the provider's rules (422, content_policy_violation)
     |   |-- AccountEmpty      no money left (402, insufficient_quota)
@@ -97,6 +103,34 @@ class AgainRefused(BucketbrushError):
     advice = 'This message sent nothing: README, "Run a job again, or stop it", says what one holds.'
 
 
+class DepartureAhead(BucketbrushError):
+    retryable = True
+    advice = "The job's execution waits for it."
+
+
+class IntakePaused(BucketbrushError):
+    retryable = True
+    advice = 'Nothing is sent and nothing is lost until an operator resumes it (docs/pace.md, "Pause and resume").'
+
+
+class DeparturesFull(BucketbrushError):
+    advice = (
+        f"Nothing was sent and nothing was paid: raise SubmitsPerSecond if the account allows it (docs/pace.md), and "
+        f"{AGAIN}."
+    )
+
+
+class BudgetExceeded(BucketbrushError):
+    advice = (
+        f"Nothing was sent and nothing was paid: raise MonthlyBudgetUsd or wait for the next month (UTC), then {AGAIN}."
+    )
+
+
+class BudgetBusy(BucketbrushError):
+    retryable = True
+    advice = "It is tried again by itself."
+
+
 class ProviderUnreachable(BucketbrushError):
     retryable = True
     advice = "Nothing was sent: check ApiBaseUrl and the provider's state; the job tries again by itself."
@@ -111,6 +145,10 @@ class ProviderBusy(BucketbrushError):
     def __init__(self, message: str, retry_after: int | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class RateLimited(ProviderBusy):
+    """The account's submits of a second are used up: whoever comes next would be refused too."""
 
 
 class ProviderRefused(BucketbrushError):

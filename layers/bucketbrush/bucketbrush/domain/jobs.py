@@ -69,6 +69,21 @@ class Verdict(Frozen):
     message: str
 
 
+class Share(Frozen):
+    """What a job takes of the budget of ``month`` (such as ``2026-11``, UTC), in millionths of a US dollar.
+
+    First it is reserved; when the job has ended it is spent, or there is none.
+    """
+
+    month: str
+    reserved: int = 0
+    spent: int = 0
+
+    @property
+    def held(self) -> int:
+        return self.reserved + self.spent
+
+
 class Invocation(Frozen):
     """The Lambda invocation that does the work: its request id, and when it is over (seconds since 1970)."""
 
@@ -86,9 +101,12 @@ class Job(Frozen):
 
     ``recipe``, and ``references`` and ``mask`` with it, is fixed by the first intent to submit. ``uploads`` are links
     to copies of these at the provider, by their index, the mask last; the first was made at ``uploaded_at``.
-    ``next_check`` is when the sweep looks after the job; an ended one has none. ``attempt`` counts the deliberate new
-    attempts of the job ``again_of``. ``hold_reason`` names the error that the job waits for; ``links`` is how many
-    pictures the task had when it was first seen done.
+    ``next_check`` is when the sweep looks after the job; an ended one has it only while its bill is awaited.
+    ``attempt`` counts the deliberate new attempts of the job ``again_of``. ``departure`` is when it may be sent, in
+    milliseconds of the schedule (``domain.departures``). ``hold_reason`` names the error that the job waits for, which
+    it does until ``hold_until``; ``stalled_at`` is when something other than its departure first held it. ``links`` is
+    how many pictures the task had when it was first seen done. ``estimated`` and ``billed`` are what the job costs, in
+    millionths of a US dollar.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -110,7 +128,11 @@ class Job(Frozen):
     attempt: int = 1
     resends: int = 0
     submitting_at: int | None = None
-    hold_seconds: int | None = None
+    departure: int | None = None
+    estimated: int | None = None
+    share: Share | None = None
+    stalled_at: int | None = None
+    hold_until: int | None = None
     hold_reason: str | None = None
     task_id: str | None = None
     submitted_at: int | None = None
@@ -121,6 +143,7 @@ class Job(Frozen):
     late_at: int | None = None
     made_at: int | None = None
     links: int | None = None
+    billed: int | None = None
     verdict: Verdict | None = None
     ended_at: int | None = None
 
@@ -142,7 +165,7 @@ class Job(Frozen):
 
 
 # What of a row has done its work when a job is held no longer; whoever has the link to an upload can read the picture.
-UNHELD: dict[str, Any] = {"hold_seconds": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
+UNHELD: dict[str, Any] = {"hold_until": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
 
 
 def attempt_job_id(job: Job) -> str:

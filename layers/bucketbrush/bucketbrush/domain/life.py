@@ -70,6 +70,7 @@ STEPS = (
     Step(State.WAITING, State.ENDED, _FINALIZE, _MOVED, "stored, failed, expired or cancelled; told"),
     Step(State.UNSTORED, State.ENDED, _FINALIZE, _MOVED, "stored at last, or lost; told"),
     Step(State.DECIDED, State.ENDED, _FINALIZE, _MAYBE, "the decided outcome is told"),
+    Step(State.ENDED, State.ENDED, _FINALIZE, _MOVED, "its bill is there, or is awaited no longer"),
 )
 
 # What is written once and never changed: a second value would be a second task, a second order or a second outcome.
@@ -80,7 +81,7 @@ def demand_step(before: State | None, after: State, actor: Actor) -> None:
     """Raises StepForbidden unless the table lets ``actor`` take this step."""
     steps = [step for step in STEPS if step.before is before]
     if not any(step.after is after and actor in step.actors for step in steps):
-        allowed = ", ".join(f"{step.after} by {'/'.join(step.actors)}" for step in steps) or "none"
+        allowed = ", ".join(f"{step.after} by {'/'.join(step.actors)}" for step in steps)
         raise StepForbidden(f"ledger: found the step {before} to {after} by {actor}; allowed: {allowed}.")
 
 

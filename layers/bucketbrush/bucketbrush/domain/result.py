@@ -10,6 +10,7 @@ from pydantic import ConfigDict
 
 from bucketbrush.domain.errors import Money
 from bucketbrush.domain.jobs import Frozen, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.money import usd
 from bucketbrush.domain.pictures import PictureFormat
 
 SCHEMA_VERSION = 1
@@ -24,8 +25,20 @@ class Picture(Frozen):
     sha256: str
 
 
+class TaskFacts(Frozen):
+    """What the provider said of a job's task. Times are in seconds since 1970; ``billed`` is in millionths of a US
+    dollar, None when there was no bill yet."""
+
+    created_at: int | None = None
+    completed_at: int | None = None
+    billed: int | None = None
+
+
 class Result(Frozen):
-    """How a job ended. Times are whole seconds since 1970. It holds the recipe, prompt included, and no links."""
+    """How a job ended. Times are whole seconds since 1970. It holds the recipe, prompt included, and no links.
+
+    ``billed_usd`` is None when the bill had not come when the job ended.
+    """
 
     # One that another version has written is told all the same.
     model_config = ConfigDict(extra="ignore")
@@ -50,6 +63,8 @@ class Result(Frozen):
     submitted_at: int | None
     task_created_at: int | None
     task_completed_at: int | None
+    estimated_usd: float | None = None
+    billed_usd: float | None = None
     ended_at: int
 
 
@@ -71,6 +86,8 @@ class Announcement(Frozen):
     preset: str | None
     model: str | None
     source: ObjectVersion | None
+    estimated_usd: float | None = None
+    billed_usd: float | None = None
     result: StoredObject
     pictures: tuple[StoredObject, ...]
 
@@ -91,9 +108,9 @@ def make_result(
     verdict: Verdict,
     now: int,
     pictures: tuple[Picture, ...] = (),
-    task_times: tuple[int | None, int | None] = (None, None),
+    task: TaskFacts | None = None,
 ) -> Result:
-    """``task_times`` are the provider's ``created_at`` and ``completed_at``."""
+    task = task or TaskFacts()
     return Result(
         job_id=job.job_id,
         attempt=job.attempt,
@@ -112,8 +129,10 @@ def make_result(
         polls=job.polls,
         created_at=job.created_at,
         submitted_at=job.submitted_at,
-        task_created_at=task_times[0],
-        task_completed_at=task_times[1],
+        task_created_at=task.created_at,
+        task_completed_at=task.completed_at,
+        estimated_usd=usd(job.estimated),
+        billed_usd=usd(task.billed),
         ended_at=now,
     )
 
@@ -134,6 +153,8 @@ def announcement_of(result: Result, bucket: str, key: str) -> Announcement:
         preset=result.preset,
         model=(result.recipe or {}).get("model"),
         source=result.source,
+        estimated_usd=result.estimated_usd,
+        billed_usd=result.billed_usd,
         result=StoredObject(bucket=bucket, key=key),
         pictures=tuple(StoredObject(bucket=bucket, key=picture.key) for picture in result.pictures),
     )

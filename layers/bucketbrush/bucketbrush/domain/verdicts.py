@@ -24,7 +24,7 @@ def explained(outcome: Outcome, problem: BucketbrushError) -> Verdict:
     return Verdict(outcome=outcome, reason=_name(problem), money=Money.NOT_MOVED, message=str(problem))
 
 
-def failed(problem: ContentRefused | TaskFailed, *, is_settled: bool, stopped: bool) -> Verdict:
+def failed(problem: ContentRefused | TaskFailed, *, is_kept: bool, stopped: bool) -> Verdict:
     """The task ended as failed, perhaps after its execution was stopped.
 
     Failed tasks are refunded (ToAPIs, image task status page); when its billing says otherwise, nobody knows.
@@ -33,13 +33,13 @@ def failed(problem: ContentRefused | TaskFailed, *, is_settled: bool, stopped: b
     end = (
         "It may have been paid: its billing says settled, although failed tasks are refunded. Ask there, and only if "
         f"nothing was kept {AGAIN}."
-        if is_settled
+        if is_kept
         else f"It refunds failed tasks. {problem.advice}"
     )
     return Verdict(
         outcome=Outcome.CANCELLED if stopped else Outcome.FAILED,
         reason=None if stopped else _name(problem),
-        money=Money.UNKNOWN if is_settled else Money.NOT_MOVED,
+        money=Money.UNKNOWN if is_kept else Money.NOT_MOVED,
         message=f"{start} {problem.message} {end}",
     )
 

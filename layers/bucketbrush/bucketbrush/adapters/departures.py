@@ -1,0 +1,133 @@
+"""The schedule of departures: one row of the limits table, moved by conditional writes."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from bucketbrush.domain.departures import Schedule
+from bucketbrush.domain.errors import DeparturesFull, JobBusy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+    Change = Callable[[Schedule], tuple[Schedule, int]]
+
+NAME = "departures"
+_TIMES = ("next_departure", "next_in_front", "stopped_until", "shift")
+_NOT = {"BOOL": False}
+_TRIES = 20
+
+
+class Departures:
+    """The row. Times are milliseconds since 1970; ``step`` is how many lie between two departures."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, step: int) -> None:
+        self._client = client
+        self._table = table
+        self._step = step
+        self._key: Mapping[str, AttributeValueTypeDef] = {"name": {"S": NAME}}
+        self._ahead_until = 0
+
+    def read(self) -> Schedule:
+        """The row as it is now (a strongly consistent read)."""
+        answer = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
+        return _schedule(answer.get("Item", {}))
+
+    def take(self, now: int, last: int) -> tuple[Schedule, int]:
+        """The schedule after its next departure was taken, and that departure, as ``Schedule.taken`` gives them.
+
+        One conditional write when the row is as this invocation's environment has last seen it: idle, or ahead of now.
+        Any number of jobs may take departures at once. Raises DeparturesFull when none is free until ``last``.
+        """
+        for number in range(_TRIES):
+            is_ahead = (self._ahead_until > now) == (number % 2 == 0)
+            try:
+                row = _schedule(self._take_ahead(now, last) if is_ahead else self._take_idle(now))
+            except ClientError as error:
+                row = _standing(error)
+                if row.next_departure > last:
+                    raise DeparturesFull(
+                        f"departures: found all taken for the next {(row.next_departure - now) // 1000:,} s; "
+                        f"allowed: MaxQueueSeconds, of which {max(0, last - now) // 1000:,} s are left."
+                    ) from None
+            else:
+                self._ahead_until = row.next_departure
+                return row, row.next_departure - self._step - row.shift
+        raise JobBusy("departures: too many jobs take one at this moment.")
+
+    def take_in_front(self, now: int) -> tuple[Schedule, int]:
+        """As ``Schedule.in_front``."""
+        return self._change(lambda row: row.in_front(now, self._step))
+
+    def stop(self, now: int, until: int) -> Schedule:
+        """As ``Schedule.stopped``."""
+        return self._change(lambda row: (row.stopped(now, until), 0))[0]
+
+    def _take_idle(self, now: int) -> dict[str, Any]:
+        condition = "attribute_not_exists(next_departure) OR next_departure <= :now"
+        return self._update("SET next_departure = :next", condition, now=now, next=now + self._step)
+
+    def _take_ahead(self, now: int, last: int) -> dict[str, Any]:
+        condition = "next_departure > :now AND next_departure <= :last"
+        return self._update(
+            "SET next_departure = next_departure + :step", condition, now=now, last=last, step=self._step
+        )
+
+    def _change(self, change: "Change") -> tuple[Schedule, int]:
+        """Write what ``change`` makes of the row, once nobody else has changed it meanwhile."""
+        row = self.read()
+        for _ in range(_TRIES):
+            after, departure = change(row)
+            if after == row:
+                return after, departure
+            seen, values = row.model_dump(include={*_TIMES}), after.model_dump(include={*_TIMES})
+            conditions = [f"({_absent_or(name, seen[name])}{name} = :seen_{name})" for name in _TIMES]
+            try:
+                changed = self._update(
+                    "SET " + ", ".join(f"{name} = :{name}" for name in _TIMES),
+                    " AND ".join(conditions),
+                    **values,
+                    **{f"seen_{name}": value for name, value in seen.items()},
+                )
+            except ClientError as error:
+                row = _standing(error)
+            else:
+                return _schedule(changed), departure
+        raise JobBusy("departures: too many jobs change them at this moment.")
+
+    def _update(self, expression: str, condition: str, **values: int) -> dict[str, Any]:
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=self._key,
+            UpdateExpression=expression,
+            ConditionExpression=condition,
+            ExpressionAttributeValues={f":{name}": {"N": str(value)} for name, value in values.items()},
+            ReturnValues="ALL_NEW",
+            ReturnValuesOnConditionCheckFailure="ALL_OLD",
+        )
+        return answer["Attributes"]
+
+
+def _absent_or(name: str, seen: int) -> str:
+    return "" if seen else f"attribute_not_exists({name}) OR "
+
+
+def _schedule(item: Mapping[str, Any]) -> Schedule:
+    """An operator pauses by hand: ``paused`` is in seconds since 1970, and any other value but false does it too."""
+    times = {name: int(item[name]["N"]) for name in _TIMES if name in item}
+    paused = item.get("paused", _NOT)
+    paused_at = None if paused in (_NOT, {"NULL": True}) else int(Decimal(paused.get("N", "0")) * 1000)
+    return Schedule(**times, paused_at=paused_at)
+
+
+def _standing(error: ClientError) -> Schedule:
+    """The row that refused a condition; raises every other error."""
+    if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
+        raise error
+    item: Any = error.response.get("Item", {})
+    return _schedule(item)
