@@ -1,0 +1,31 @@
+"""What is computed from measurements."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def rank_correlation(ranks: Sequence[int]) -> float:
+    """Spearman's, of an order with 0, 1, 2, ...; ``ranks`` holds each of these once."""
+    count = len(ranks)
+    return 1 - 6 * sum((rank - place) ** 2 for place, rank in enumerate(ranks)) / (count * (count**2 - 1))
+
+
+def most_within(times: Sequence[float], seconds: float) -> int:
+    """The largest number that came within so many seconds, of times in ascending order."""
+    return max(bisect_right(times, time + seconds) - place for place, time in enumerate(times))
+
+
+def percentiles(values: Sequence[int]) -> dict[str, int]:
+    """The smallest, the middle one, the one of which 5 % are above, and the largest."""
+    ordered = sorted(values)
+    return {
+        "min": ordered[0],
+        "p50": ordered[len(ordered) // 2],
+        "p95": ordered[len(ordered) * 95 // 100],
+        "max": ordered[-1],
+    }
