@@ -37,7 +37,7 @@ simulator: .venv/dev/.ready ## run the ToAPIs simulator alone
 live: .venv/dev/.ready ## one text-to-image and one edit against the real service, with TOAPIS_API_KEY
 	@PYTHONPATH=layers/bucketbrush $(PY) -m local.live
 
-cost: .venv/dev/.ready ## what dropping files would cost, offline: make cost FILES="folder a.jpg" PRESET=poster.json N=4 QUALITY=high
+cost: .venv/dev/.ready ## what dropping files would cost, offline: make cost FILES="folder a.jpg" PRESET=poster.json
 	@PYTHONPATH=layers/bucketbrush $(PY) -m local.cost $${PRESET:+--preset="$$PRESET"} $${MODEL:+--model="$$MODEL"} $${N:+--n="$$N"} \
 	  $${RESOLUTION:+--resolution="$$RESOLUTION"} $${QUALITY:+--quality="$$QUALITY"} $${BUCKET:+--bucket="$$BUCKET"} \
 	  $${ASSUMED_PRICE_USD:+--assumed-price-usd="$$ASSUMED_PRICE_USD"} $${SUBMITS_PER_SECOND:+--submits-per-second="$$SUBMITS_PER_SECOND"} -- $(FILES)
@@ -45,7 +45,7 @@ cost: .venv/dev/.ready ## what dropping files would cost, offline: make cost FIL
 test: setup lint ## lint, types and every layer of tests
 	@$(PY) -m pytest -n 2 $(PYTEST)
 
-bench: setup ## measure pace, order and throughput, and compare with the goals; one section: make bench SECTION=departures
+bench: setup ## measure pace and order, and compare with the goals; one section: make bench SECTION=departures
 	@$(PY) -m tests.bench $(SECTION)
 
 chaos: setup ## a thousand jobs through seeded faults and crashes; repeat a run's plan: make chaos JOBS=100 SEED=7

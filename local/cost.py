@@ -64,7 +64,7 @@ class Kind(NamedTuple):
 
 
 @dataclass
-class Bill:
+class Quote:
     """What all files come to: jobs and pictures of each kind, the messages of the rejected, and how many start none."""
 
     jobs: Counter[Kind] = field(default_factory=Counter)
@@ -117,21 +117,23 @@ class Till:
     bucket: str
     assumed: int | None
 
-    def __call__(self, paths: Sequence[Path]) -> Bill:
-        bill = Bill()
+    def __call__(self, paths: Sequence[Path]) -> Quote:
+        quote = Quote()
         for path, key in walk(paths):
-            if layout.is_ignored(key, path.stat().st_size):
-                bill.ignored += 1
-                continue
             try:
+                if layout.is_ignored(key, path.stat().st_size):
+                    quote.ignored += 1
+                    continue
                 recipe = self._recipe(path, key)
             except RecipeInvalid as problem:
-                bill.rejected.append(f"{path}: {problem.message.removeprefix(f'{key}: ')}")
+                quote.rejected.append(_line(f"{path}: {problem.message.removeprefix(f'{key}: ')}"))
+            except OSError as problem:
+                quote.rejected.append(_line(f"{path}: it cannot be read ({problem.strerror})."))
             else:
                 kind = self._kind(recipe)
-                bill.jobs[kind] += 1
-                bill.pictures[kind] += int(recipe.get("n", 1))
-        return bill
+                quote.jobs[kind] += 1
+                quote.pictures[kind] += int(recipe.get("n", 1))
+        return quote
 
     def _recipe(self, path: Path, key: str) -> Mapping[str, Any]:
         """Raises RecipeInvalid as the job would be rejected."""
@@ -145,6 +147,11 @@ class Till:
         model = recipe["model"]
         price = money.picture_price(recipe, self.catalogue[model], self.assumed)
         return Kind(model, recipe.get("resolution", ""), recipe.get("quality", ""), price)
+
+
+def _line(text: str) -> str:
+    """Names of files may hold what a terminal would obey."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def walk(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -161,7 +168,7 @@ def read_preset_file(path: Path | None, overrides: Mapping[str, Any], catalogue:
     """The preset as it would lie in the bucket. Raises CommandError naming everything that is wrong with it."""
     name = str(path) if path else "recipe"
     try:
-        document = parse_document(path.expanduser().read_bytes(), name) if path else {"model": MODEL, "prompt": "-"}
+        document = parse_document(_read(path.expanduser()), name) if path else {"model": MODEL, "prompt": "-"}
         document = {**document, **overrides}
         read_preset(document, name, catalogue)
     except RecipeInvalid as problem:
@@ -169,8 +176,17 @@ def read_preset_file(path: Path | None, overrides: Mapping[str, Any], catalogue:
     return json.dumps(document, ensure_ascii=False).encode()
 
 
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as problem:
+        raise terminal.CommandError(
+            f"{path}: found no readable file ({problem.strerror}); allowed: a preset."
+        ) from None
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the bill and return the exit code."""
+    """Print the quote and return the exit code."""
     options = _parser().parse_args(arguments)
     console = terminal.make_console()
     return terminal.run(console, lambda: _cost(options, console))
@@ -178,54 +194,62 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _cost(options: argparse.Namespace, console: Console) -> int:
     paths = [path.expanduser() for path in options.files]
-    if missing := [f"{path}: there is no such file or folder." for path in paths if not path.exists()]:
+    if missing := [
+        f"{path}: there is no such file or folder." for path in paths if not (path.is_file() or path.is_dir())
+    ]:
         raise terminal.CommandError("\n".join(missing))
     catalogue = deployed_catalogue()
     overrides = {name: value for name in _OVERRIDES if (value := getattr(options, name)) is not None}
     preset = read_preset_file(options.preset, overrides, catalogue)
     assumed = money.micros(options.assumed_price_usd) or None  # 0: nothing is assumed, as in the template
-    bill = Till(catalogue, preset, options.bucket, assumed)(paths)
-    _print(console, bill, options.submits_per_second)
-    return 1 if bill.rejected or bill.unpriced else 0
+    quote = Till(catalogue, preset, options.bucket, assumed)(paths)
+    _print(console, quote, options.submits_per_second)
+    return 1 if quote.rejected or quote.unpriced else 0
 
 
-def _print(console: Console, bill: Bill, submits_per_second: float) -> None:
-    if bill.jobs:
-        console.print(_table(bill), "")
-    jobs, apart = bill.jobs.total(), " without those of unknown price" if bill.unpriced else ""
-    console.print(
-        f"Total{apart}: {money.said(bill.cost)}; jobs: {jobs:,}; pictures: {bill.pictures.total():,}.", soft_wrap=True
-    )
+def _print(console: Console, quote: Quote, submits_per_second: float) -> None:
+    if quote.jobs:
+        console.print(_table(quote), "")
+    jobs = quote.jobs.total()
+    console.print(f"Total: {_total(quote)}; jobs: {jobs:,}; pictures: {quote.pictures.total():,}.", soft_wrap=True)
     seconds = math.ceil(jobs * step_between(submits_per_second) / 1000)
     console.print(f"Sending takes {duration(seconds)} at SubmitsPerSecond {submits_per_second:g}.", soft_wrap=True)
-    console.print(f"Ignored, as the inbox does: {bill.ignored:,}.")
-    for kind in bill.unpriced:
+    console.print(f"Ignored, as the inbox does: {quote.ignored:,}.")
+    for kind in quote.unpriced:
         console.print(
             f"Price unknown: {kind}. Put it into the price list of a models document (docs/models.md), or deploy with "
             "AssumedPriceUsd (here ASSUMED_PRICE_USD); under a budget such a job is rejected.",
             style="red",
             soft_wrap=True,
         )
-    if bill.rejected:
-        console.print(f"Rejected, nothing sent and nothing paid: {len(bill.rejected):,}.", style="red")
-    for message in bill.rejected[:_MOST_REJECTED]:
+    if quote.rejected:
+        console.print(f"Rejected, nothing sent and nothing paid: {len(quote.rejected):,}.", style="red")
+    for message in quote.rejected[:_MOST_REJECTED]:
         console.print(f"  {message}", soft_wrap=True)
-    if more := len(bill.rejected[_MOST_REJECTED:]):
+    if more := len(quote.rejected[_MOST_REJECTED:]):
         console.print(f"  and {more:,} more.")
 
 
-def _table(bill: Bill) -> Table:
+def _table(quote: Quote) -> Table:
     table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False, collapse_padding=True)
     table.add_column("model", no_wrap=True)
     table.add_column("resolution")
     table.add_column("quality")
     for name in ("jobs", "pictures", "USD each", "USD"):
         table.add_column(name, justify="right")
-    for kind, jobs in sorted(bill.jobs.items(), key=str):
-        pictures = bill.pictures[kind]
+    for kind, jobs in sorted(quote.jobs.items(), key=str):
+        pictures = quote.pictures[kind]
         costs = ["unknown"] * 2 if kind.price is None else map(_number, (kind.price, pictures * kind.price))
         table.add_row(*kind[:3], f"{jobs:,}", f"{pictures:,}", *costs)
     return table
+
+
+def _total(quote: Quote) -> str:
+    unpriced = sum(quote.jobs[kind] for kind in quote.unpriced)
+    if not unpriced:
+        return money.said(quote.cost)
+    known = f"at least {money.said(quote.cost)}" if unpriced < quote.jobs.total() else "unknown"
+    return f"{known} (no price is known for {unpriced:,} of the jobs)"
 
 
 def _number(amount: int) -> str:

@@ -4,14 +4,15 @@ from functools import cache
 from typing import Any
 
 from bucketbrush.events import FinalizeCall, parse, read_invocation
-from bucketbrush.wiring import build_finalize
+from bucketbrush.wiring import build_finalize, build_look_for_bill
 
 finalize = cache(build_finalize)
+look_for_bill = cache(build_look_for_bill)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     call = parse(FinalizeCall, event)
     if call.bill:
-        finalize().look_for_bill(call.job_id)
+        look_for_bill()(call.job_id)
         return {}
     return finalize()(call.job_id, call.fault, read_invocation(context)).model_dump(mode="json")

@@ -87,14 +87,15 @@ class Drive:
         """Wait until all jobs are so far, and say how it goes on."""
         found = 0
         while found < self.crowd.jobs:
-            next_part = min(self.crowd.jobs, found + self.crowd.jobs // _PARTS)
+            next_part = min(self.crowd.jobs, found + max(1, self.crowd.jobs // _PARTS))
             found = until(count, f"{next_part} jobs {what}", partial(operator.le, next_part), pause=0.25)
             self.say(f"{found} {what}")
 
     def _sent(self) -> int:
         name = {"name": {"S": "departures"}}
         row = self.stack.engine.client("dynamodb").get_item(TableName=self.stack.outputs["LimitsTable"], Key=name)
-        shift = int(row.get("Item", {}).get("shift", {"N": "0"})["N"])
+        found = plain({"M": row.get("Item", {})})
+        shift = found.get("shift", 0) + found.get("inserted", 0)
         if shift != self.shifts[-1][1]:
             self.shifts.append((time.time(), shift))
         return int(self.stack.simulator.health()["tasks"])
@@ -119,7 +120,7 @@ class _Submit:
     @classmethod
     def of(cls, task: TaskRecord, row: Mapping[str, Any]) -> _Submit:
         since_1970 = time.time() - time.monotonic()  # the simulator's clock is this machine's
-        return cls(row["source"]["key"], row["departure"], task["at"] + since_1970)
+        return cls(row["source"]["key"], row["departure"]["at"], task["at"] + since_1970)
 
 
 def measure(crowd: Crowd, say: Say) -> dict[str, Any]:

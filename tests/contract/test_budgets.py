@@ -292,6 +292,22 @@ def test_one_that_met_itself_counts_once(submit: Ledger, table: str, limits: str
     assert budgets.read(MONTH) == Budget(month=MONTH, committed=PRICE)
 
 
+def test_a_bill_that_two_have_seen_is_counted_once(
+    submit: Ledger, finalize: Ledger, table: str, budgets: Budgets
+) -> None:
+    """Lambda may run an asynchronous call twice, and both may have read the row before either writes."""
+    share = Share(month=MONTH, spent=PRICE)
+    reserved = submit.change(seeded(table), limit=PRICE, **RESERVED)
+    waiting = submit.change(reserved, state=State.WAITING, task_id="tsk_1")
+    seen = finalize.change(waiting, state=State.ENDED, share=share, ended_at=1000)
+    bill = {"billed": 500, "share": Share(month=MONTH, spent=500), "next_check": None}
+    first = finalize.change(seen, **bill)
+    assert finalize.change(seen, **bill) == first
+    with pytest.raises(JobBusy):
+        finalize.change(seen, **{**bill, "share": Share(month=MONTH, spent=400)})
+    assert budgets.read(MONTH) == Budget(month=MONTH, committed=500, spent=500)
+
+
 @pytest.mark.parametrize("limit", [LIMIT, PRICE - 1], ids=["there is room", "there is none"])
 @pytest.mark.parametrize("touched", [{"owner": "other"}, {"state": State.DECIDED}], ids=str)
 def test_a_job_that_another_has_changed_takes_nothing(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from bucketbrush.adapters import departures as adapter
 from bucketbrush.adapters.departures import NAME, Departures
 from bucketbrush.domain.departures import Schedule
-from bucketbrush.domain.errors import DeparturesFull, JobBusy
+from bucketbrush.domain.errors import DeparturesBusy, DeparturesFull
+from bucketbrush.domain.jobs import Departure
 from tests.contract.aws import Wire, at_once, client, limits
 
 if TYPE_CHECKING:
@@ -74,11 +75,12 @@ def test_the_row_follows_the_rules(limits: str, operations: list[tuple[int, int,
             expected = schedule.taken(now, STEP)
             assert row.take(now, FAR) == expected
         elif operation == "take in front":
-            expected = schedule.in_front(now, STEP)
-            assert row.take_in_front(now) == expected
+            expected = schedule.made_in_front(now, STEP)
+            assert row.make_in_front(now) == expected
         else:
-            expected = schedule.stopped(now, now + int(operation)), 0
-            assert row.stop(now, now + int(operation)) == expected[0]
+            stopped = schedule.stopped(now, now + int(operation))
+            assert row.stop(now, now + int(operation)) == stopped
+            expected = (stopped, Departure(at=0))
         schedule = expected[0]
         assert row.read() == schedule
 
@@ -95,9 +97,9 @@ def test_another_environment_finds_the_row_ahead_with_two_writes(departures: Dep
     departures.take(NOW, FAR)
     wire = Wire()
     other = departures_of(limits, wire)
-    assert other.take(NOW, FAR)[1] == NOW + STEP
+    assert other.take(NOW, FAR)[1].at == NOW + STEP
     assert wire.sent == ["UpdateItem"] * 2
-    assert other.take(NOW, FAR)[1] == NOW + 2 * STEP
+    assert other.take(NOW, FAR)[1].at == NOW + 2 * STEP
     assert wire.sent == ["UpdateItem"] * 3
 
 
@@ -114,7 +116,7 @@ def test_a_stop_within_a_stop_writes_nothing(departures: Departures, limits: str
 def test_a_crowd_leaves_one_after_the_other(departures: Departures, limits: str) -> None:
     several = [departures, departures_of(limits)]
     taken = at_once([lambda n=n: several[n % 2].take(NOW, FAR) for n in range(CROWD)])
-    assert sorted(departure for _, departure in taken) == [NOW + number * STEP for number in range(CROWD)]
+    assert sorted(departure.at for _, departure in taken) == [NOW + number * STEP for number in range(CROWD)]
     assert departures.read() == Schedule(next_departure=NOW + CROWD * STEP)
 
 
@@ -122,7 +124,7 @@ def test_stops_in_a_crowd_lose_no_departure_and_bring_none_together(departures: 
     def stop(number: int) -> None:
         departures_of(limits).stop(NOW, NOW + 1000 * number)
 
-    def take() -> int:
+    def take() -> Departure:
         return departures_of(limits).take(NOW, FAR)[1]
 
     done = at_once([*[take] * 12, *[lambda n=n: stop(n) for n in range(1, 7)]])
@@ -140,13 +142,13 @@ def test_stops_in_a_crowd_lose_no_departure_and_bring_none_together(departures: 
 
 def test_a_row_that_is_full_gives_nothing(departures: Departures, limits: str) -> None:
     last = NOW + 3 * STEP
-    assert [departures.take(NOW, last)[1] for _ in range(4)] == [NOW, NOW + STEP, NOW + 2 * STEP, last]
+    assert [departures.take(NOW, last)[1].at for _ in range(4)] == [NOW, NOW + STEP, NOW + 2 * STEP, last]
     full = departures.read()
     for row in (departures, departures_of(limits)):
-        with pytest.raises(DeparturesFull, match="found all taken for the next 1 s; allowed: MaxQueueSeconds"):
+        with pytest.raises(DeparturesFull, match="found the next free one in 1 s; allowed: within"):
             row.take(NOW, last)
     assert departures.read() == full
-    assert departures.take(NOW, last + STEP)[1] == last + STEP
+    assert departures.take(NOW, last + STEP)[1].at == last + STEP
 
 
 def test_what_is_left_of_the_queue_is_told(departures: Departures) -> None:
@@ -154,7 +156,7 @@ def test_what_is_left_of_the_queue_is_told(departures: Departures) -> None:
     with pytest.raises(DeparturesFull) as caught:
         departures.take(NOW, NOW + 3_600_000)
     assert caught.value.message == (
-        "departures: found all taken for the next 7,200 s; allowed: MaxQueueSeconds, of which 3,600 s are left."
+        "departures: found the next free one in 7,200 s; allowed: within 3,600 s, which is left of MaxQueueSeconds."
     )
 
 
@@ -177,7 +179,7 @@ def test_an_operator_pauses_and_resumes(
     assert (taken, departure) == paused.taken(NOW, STEP)
     assert taken.paused_at == paused_at
     assert departures.stop(NOW, NOW + 1000).paused_at == paused_at
-    assert departures.take_in_front(NOW)[0].paused_at == paused_at
+    assert departures.make_in_front(NOW)[0].paused_at == paused_at
     seen = departures.read()
     update(limits, "REMOVE paused")
     assert departures.read() == seen.model_copy(update={"paused_at": None})
@@ -208,7 +210,7 @@ def intruded(limits: str, intrude: Callable[[Departures], Any]) -> Departures:
     ("intrude", "meanwhile"),
     [
         (lambda row: row.take(NOW, FAR), lambda schedule: schedule.taken(NOW, STEP)[0]),
-        (lambda row: row.take_in_front(NOW), lambda schedule: schedule.in_front(NOW, STEP)[0]),
+        (lambda row: row.make_in_front(NOW), lambda schedule: schedule.made_in_front(NOW, STEP)[0]),
         (lambda row: row.stop(NOW, NOW + 300), lambda schedule: schedule.stopped(NOW, NOW + 300)),
     ],
     ids=["take", "take in front", "stop"],
@@ -224,8 +226,8 @@ def test_who_writes_between_read_and_write_is_not_overwritten(
     expected = meanwhile(before).stopped(NOW, NOW + 5000)
     assert intruded(limits, intrude).stop(NOW, NOW + 5000) == expected
     assert departures.read() == expected
-    expected, departure = meanwhile(expected).in_front(NOW + 100, STEP)
-    assert intruded(limits, intrude).take_in_front(NOW + 100) == (expected, departure)
+    expected, departure = meanwhile(expected).made_in_front(NOW + 100, STEP)
+    assert intruded(limits, intrude).make_in_front(NOW + 100) == (expected, departure)
     assert departures.read() == expected
 
 
@@ -236,7 +238,7 @@ def test_a_longer_stop_meanwhile_is_enough(departures: Departures, limits: str) 
 
 CALLS: dict[str, Callable[[Departures], Any]] = {
     "take": lambda row: row.take(NOW, FAR),
-    "take in front": lambda row: row.take_in_front(NOW),
+    "take in front": lambda row: row.make_in_front(NOW),
     "stop": lambda row: row.stop(NOW, NOW + 5000),
 }
 
@@ -248,7 +250,7 @@ def test_who_always_comes_too_late_gives_up(departures: Departures, limits: str,
         return refused if operation == "UpdateItem" else None
 
     wire = Wire(meddle)
-    with pytest.raises(JobBusy, match="departures: too many jobs"):
+    with pytest.raises(DeparturesBusy, match="departures: too many jobs"):
         CALLS[call](departures_of(limits, wire))
     assert wire.sent.count("UpdateItem") == adapter._TRIES
     assert departures.read() == Schedule()

@@ -154,7 +154,9 @@ def _prove_departures(world: World) -> None:
     """Nothing is sent before its turn as it stood then, nor while the intake is paused."""
     for submit in world.submits:
         job, schedule = submit.job, submit.schedule
-        turn = max(job.get("departure", 0) + schedule.get("shift", 0), schedule.get("stopped_until", 0))
+        place = job.get("departure", {"at": 0, "in_front": False})
+        moved = schedule.get("shift", 0) + (0 if place["in_front"] else schedule.get("inserted", 0))
+        turn = max(place["at"] + moved, schedule.get("stopped_until", 0))
         early = turn - 1000 * submit.at
         assert early < 1, f"{job['job_id']} is sent {early:.0f} ms before its departure"
         assert "paused" not in schedule, f"{job['job_id']} is sent while the intake is paused"

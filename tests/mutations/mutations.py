@@ -43,14 +43,14 @@ MUTATIONS = (
     Mutation(
         "change a row that another has changed",
         f"{_PACKAGE}/adapters/ledger.py",
-        "{name: before[name] for name in _SEEN}",
+        "{name: before[name] for name in seen if name in before}",
         '{"job_id": job.job_id}',
     ),
     Mutation(
         "write a second task id",
         f"{_PACKAGE}/adapters/ledger.py",
-        "absent=sorted(names.intersection(WRITE_ONCE))",
-        "absent=()",
+        "absent=sorted({*names.intersection(WRITE_ONCE), *(",
+        "absent=sorted({*(",
     ),
     Mutation(
         "let two sweeps work on one job",
@@ -184,7 +184,7 @@ MUTATIONS = (
     Mutation(
         "call a failed second sending unpaid",
         f"{_PACKAGE}/submit.py",
-        "            except (RecipeInvalid, ApiKeyMissing, BudgetExceeded, ProviderRefused) as problem:\n"
+        "            except (RecipeInvalid, ApiKeyMissing, PriceUnknown, BudgetExceeded, ProviderRefused) as problem:\n"
         '                reason = f"{reason} It could not be sent again: {problem.message}"\n',
         "            except (RecipeInvalid, ApiKeyMissing) as problem:\n"
         '                reason = f"{reason} It could not be sent again: {problem.message}"\n'
@@ -200,8 +200,8 @@ MUTATIONS = (
     Mutation(
         "leave without another look",
         f"{_PACKAGE}/depart.py",
-        "schedule, departure = self.departures.read(), job.departure",
-        "return Turn(job.departure, now)",
+        "            schedule = self.departures.read()\n",
+        "            schedule = Schedule()\n",
     ),
     Mutation(
         "let everybody run into a 429",
@@ -212,8 +212,8 @@ MUTATIONS = (
     Mutation(
         "send the refused one behind all others",
         f"{_PACKAGE}/depart.py",
-        "self.departures.take_in_front(now)",
-        "self.departures.take(now, now + 86_400_000)",
+        "return self.departures.make_in_front(now)",
+        "return self.departures.take(now, now + 86_400_000)",
     ),
     Mutation(
         "give one departure to two jobs",
@@ -233,6 +233,12 @@ MUTATIONS = (
         f"{_PACKAGE}/adapters/ledger.py",
         "self._client.transact_write_items(TransactItems=statements)  # type: ignore[arg-type]",
         "self._client.update_item(**statements[1]['Update'])\n                self._client.update_item(**statement)",
+    ),
+    Mutation(
+        "count a bill twice",
+        f"{_PACKAGE}/adapters/ledger.py",
+        "seen = [*_SEEN, _SHARE] if budget else _SEEN",
+        "seen = _SEEN",
     ),
     Mutation(
         "release what may have been paid",

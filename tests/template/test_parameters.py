@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from argparse import ArgumentTypeError
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ from bucketbrush.settings import (
     UnknownPolicy,
     read_settings,
 )
+from local.cost import SUBMITS_PER_SECOND, dollars, pace
 from tests.template.stack import Json, Resources, Values, is_allowed, load, most, overrides, samconfig, strings
 
 SETTINGS = {
@@ -176,6 +178,17 @@ def test_departures_lie_apart_at_every_rate(template: Json, resources: Resources
     read = settings(template, resources, "SubmitFunction", rate)
     assert isinstance(read, SubmitSettings)
     assert step_between(read.submits_per_second) == step
+
+
+def test_the_offline_quote_takes_what_the_parameters_take() -> None:
+    rate, price = PARAMETERS["SubmitsPerSecond"], PARAMETERS["AssumedPriceUsd"]
+    assert rate["Default"] == SUBMITS_PER_SECOND
+    for parameter, read in ((rate, pace), (price, dollars)):
+        for bound in ("MinValue", "MaxValue"):
+            assert read(str(parameter[bound])) == parameter[bound]
+        for beyond in (parameter["MinValue"] - 1, parameter["MaxValue"] + 1):
+            with pytest.raises(ArgumentTypeError, match="allowed"):
+                read(str(beyond))
 
 
 def test_an_account_takes_the_default_rate() -> None:

@@ -10,19 +10,21 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from bucketbrush.adapters.answers import Bill, Task, TaskState
+from bucketbrush.bill import LookForBill
 from bucketbrush.depart import Depart
 from bucketbrush.domain.departures import Schedule
 from bucketbrush.domain.errors import (
     BudgetBusy,
     BudgetExceeded,
     ContentRefused,
+    DeparturesBusy,
     DeparturesFull,
     JobBusy,
     RecipeInvalid,
     ResultUnstored,
     TaskFailed,
 )
-from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, dropped_job_id
+from bucketbrush.domain.jobs import Departure, Invocation, Job, ObjectVersion, dropped_job_id
 from bucketbrush.domain.life import WRITE_ONCE, Actor, State, demand_once, demand_step
 from bucketbrush.domain.money import Budget, budget_change
 from bucketbrush.domain.pictures import is_whole, sniff
@@ -148,7 +150,12 @@ class FakeLedger:
             if row == changed:
                 return changed
             raise JobBusy(f"job {job.job_id}: changed meanwhile.")
-        self.budgets.add(budget_change(job.share, changed.share), limit)
+        budget = budget_change(job.share, changed.share)
+        if budget and row.share != job.share:
+            if row == changed:
+                return changed
+            raise JobBusy(f"job {job.job_id}: its share changed meanwhile.")
+        self.budgets.add(budget, limit)
         self.rows[job.job_id] = row.model_copy(update=changes)
         return changed
 
@@ -222,22 +229,22 @@ class FakeDepartures:
         self.asked += 1
         return self.schedule
 
-    def take(self, now: int, last: int) -> tuple[Schedule, int]:
+    def take(self, now: int, last: int) -> tuple[Schedule, Departure]:
         self.asked += 1
         if self.schedule.next_departure > last:
             raise DeparturesFull("departures: found all taken.")
         self.schedule, departure = self.schedule.taken(now, self.step)
         return self.schedule, departure
 
-    def take_in_front(self, now: int) -> tuple[Schedule, int]:
+    def make_in_front(self, now: int) -> tuple[Schedule, Departure]:
         self.asked += 1
-        self.schedule, departure = self.schedule.in_front(now, self.step)
+        self.schedule, departure = self.schedule.made_in_front(now, self.step)
         return self.schedule, departure
 
     def stop(self, now: int, until: int) -> Schedule:
         self.asked += 1
         if self.is_crowded:
-            raise JobBusy("departures: a crowd.")
+            raise DeparturesBusy("departures: a crowd.")
         self.schedule = self.schedule.stopped(now, until)
         return self.schedule
 
@@ -332,6 +339,7 @@ class FakeApi:
         self.pictures: dict[str, Any] = {}
         self.downloads: list[str] = []
         self.during_submit: Callable[[], object] = lambda: None
+        self.during_read: Callable[[], object] = lambda: None
         self.uploads: list[Any] = []
         self.uploaded: list[tuple[str, str, bytes]] = []
         self.passing: Callable[[float], object] = lambda _: None
@@ -360,6 +368,8 @@ class FakeApi:
 
     def read(self, task_id: str, prompt: str = "") -> Task:
         self.reads.append((task_id, prompt))
+        during, self.during_read = self.during_read, lambda: None
+        during()
         return cast("Task", _answer(_next(self.task)))
 
     @contextmanager
@@ -510,6 +520,11 @@ class World:
             "announcements": self.announcements,
         }
         return Finalize(settings=FINALIZE_SETTINGS, connect=self.connect, now=lambda: self.time, **fakes)
+
+    @property
+    def look_for_bill(self) -> LookForBill:
+        ledger: Any = self.ledger.of(Actor.FINALIZE)
+        return LookForBill(ledger, self.connect, lambda: self.time)
 
     @property
     def sweep(self) -> Sweep:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
-USE_CASES = ("submit", "prepare", "depart", "handover", "status", "finalize", "intake", "sweep")
+USE_CASES = ("submit", "prepare", "depart", "handover", "bill", "status", "finalize", "intake", "sweep")
 # What stands beside the rooms: it makes the clients, or touches none.
 OTHERS = ("wiring", "observability", "__init__")
 MOST_LINES = 40

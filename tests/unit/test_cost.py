@@ -144,7 +144,7 @@ def test_an_unknown_price_says_what_to_do(folder: Path, cost: Any) -> None:
     code, out = cost("--model=gpt-image-2-vip", "--quality=high", folder)
     assert "gpt-image-2-vip 1k high 1 1 unknown unknown" in out
     assert "Price unknown: gpt-image-2-vip 1k high. Put it into the price list of a models document" in out
-    assert "Total without those of unknown price: 0.0019 USD; jobs: 2; pictures: 2." in out
+    assert "Total: at least 0.0019 USD (no price is known for 1 of the jobs); jobs: 2; pictures: 2." in out
     assert code == 1
 
 
@@ -196,6 +196,28 @@ def test_numbers_are_numbers(folder: Path, option: str, capsys: pytest.CaptureFi
         main([option, str(folder)])
     assert ended.value.code == 2
     assert option.split("=")[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("preset", ["nowhere.json", "."])
+def test_a_preset_that_cannot_be_read_is_named(folder: Path, cost: Any, preset: str) -> None:
+    code, out = cost(f"--preset={folder / preset}", folder)
+    assert code == 1
+    assert f"{folder / preset}: found no readable file" in out
+
+
+def test_a_name_cannot_command_the_terminal(folder: Path, cost: Any) -> None:
+    write(folder / "evil\x1b[2J\n.txt", b"x")
+    code, out = cost(folder)
+    assert code == 1
+    assert "evil?[2J?.txt: found the suffix .txt" in out
+
+
+def test_what_cannot_be_read_is_told_and_the_others_are_priced(folder: Path, cost: Any) -> None:
+    write(folder / "good.png", picture())
+    (folder / "gone.png").symlink_to(folder / "nowhere.png")
+    (folder / "loop.job.json").mkdir()
+    code, out = cost("--quality=low", folder)
+    assert (code, "jobs: 1;" in out) == (0, True)
 
 
 def test_large_files_are_not_read_whole(folder: Path, cost: Any, monkeypatch: pytest.MonkeyPatch) -> None:

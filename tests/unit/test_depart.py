@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bucketbrush.domain.errors import ProviderBusy, ProviderUnreachable, RateLimited, SubmitUnanswered
-from bucketbrush.domain.jobs import Outcome
+from bucketbrush.domain.jobs import Departure, Outcome
 from bucketbrush.domain.life import State
 from bucketbrush.settings import UnknownPolicy
 from bucketbrush.submit import Order
@@ -58,7 +58,7 @@ def test_an_idle_stack_adds_no_wait_and_one_request(world: World) -> None:
 def test_behind_others_a_job_gets_its_departure_and_nothing_is_sent(world: World) -> None:
     submit(world, "a")
     job = submit(world, "b")
-    assert (job.state, job.departure, job.hold_reason) == (State.ACCEPTED, 1_000_250, "DepartureAhead")
+    assert (job.state, job.departure, job.hold_reason) == (State.ACCEPTED, Departure(at=1_000_250), "DepartureAhead")
     assert (job.hold_until, job.recipe and job.recipe["n"], job.owner) == (1000, 1, "")
     assert sent(world) == ["a"]
 
@@ -120,7 +120,7 @@ def test_what_concerns_one_job_keeps_nobody_else_back(world: World, problem: Exc
     assert walk(world, "b") == ["a", "b"]
     world.time = refused.hold_until or 0
     assert submit(world, "a").state is State.WAITING
-    assert world.departures.schedule.shift == 250  # it takes a departure for this as well
+    assert world.departures.schedule.inserted == 250  # it takes a departure for this as well
 
 
 def test_when_paused_nothing_is_sent_and_a_resume_keeps_the_order(world: World) -> None:
@@ -196,7 +196,7 @@ def test_a_new_pace_acts_on_every_job_without_a_departure(world: World) -> None:
     first = submit(world, "b")
     world.departures.step = 1000
     second, third = submit(world, "c"), submit(world, "d")
-    assert [job.departure for job in (first, second, third)] == [1_000_250, 1_000_500, 1_001_500]
+    assert [job.departure and job.departure.at for job in (first, second, third)] == [1_000_250, 1_000_500, 1_001_500]
 
 
 def test_a_second_sending_waits_for_the_end_of_a_pause(world: World) -> None:
@@ -211,3 +211,20 @@ def test_a_second_sending_waits_for_the_end_of_a_pause(world: World) -> None:
     world.time = held.hold_until or 0
     assert submit(world, "a").state is State.WAITING
     assert sent(world) == ["a", "a"]
+
+
+def test_who_misses_the_departure_gets_another_in_front(world: World) -> None:
+    submit(world, "a")
+    held = [submit(world, name) for name in ("b", "c")]
+    world.time = 1060
+    for job in held:
+        assert submit(world, job.job_id).state is State.WAITING
+    assert sent(world) == ["a", "b", "c"]
+    assert world.time == 1060.25
+
+
+def test_a_pause_that_was_typed_wrong_is_looked_at_rarely(world: World) -> None:
+    pause(world)
+    schedule = world.departures.schedule
+    world.departures.schedule = schedule.model_copy(update={"paused_at": 1000 * (schedule.paused_at or 0)})
+    assert world.held(submit(world, "a")) == 100  # as if it had lasted since the beginning of time

@@ -9,13 +9,14 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections import deque
+from collections import Counter, deque
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from bucketbrush.depart import Depart
 from bucketbrush.domain.departures import step_between
-from bucketbrush.domain.errors import RateLimited
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from local.simulator.limits import TokenBucket
@@ -113,14 +114,18 @@ class Simulation:
         self.at(self.now + self._slept + self._start(), self._post, job)
 
     def _post(self, job: Job) -> None:
-        """A refused job waits as the submit function has it wait."""
+        """A refused job keeps everybody back."""
         wait = max(limit.take() for limit in self._limits)
         if not wait:
             self.sent.append((self.now, int(job.job_id)))
             return
         self.refused += 1
         seconds = math.ceil(wait)
-        self._depart.refused(RateLimited("submit: HTTP 429.", seconds), seconds)
+        self._depart.stop(seconds)
+        self._hold(job, seconds)
+
+    def _hold(self, job: Job, seconds: int) -> None:
+        """As the submit function has a job wait that it could not send."""
         now = int(self.now)
         facts = {"departure": None, "submitting_at": now, "stalled_at": job.stalled_at or now}
         hold = max(seconds, (now - facts["stalled_at"]) // 10)
@@ -228,3 +233,43 @@ def test_a_pause_of_an_hour_keeps_everything_back_and_ends_without_a_crowd() -> 
     assert after[0] <= resumed_at + LONGEST_LOOK + ON_THEIR_WAY
     assert most_within(after, 10) <= 10 * RATE + 10
     assert most_within(after, 60) <= 60 * RATE + 10
+
+
+class Outage(Simulation):
+    """For ten minutes the API cannot be reached, or with ``is_ours`` the submit function fails before its turn."""
+
+    def __init__(self, seed: int, *, is_ours: bool) -> None:
+        super().__init__(seed)
+        self._is_ours = is_ours
+        self._tries: Counter[str] = Counter()
+
+    @property
+    def _is_on(self) -> bool:
+        return BEGAN + 60 <= self.now < BEGAN + 660
+
+    def _invoke(self, job: Job) -> None:
+        if self._is_ours and self._is_on and job.departure is not None:
+            self._tries[job.job_id] += 1
+            longest = min(300, 2 ** self._tries[job.job_id])  # as the workflow's Retry
+            self.at(self.now + self._chance.uniform(0, longest), self._invoke, job)
+            return
+        super()._invoke(job)
+
+    def _post(self, job: Job) -> None:
+        if self._is_ours or not self._is_on:
+            super()._post(job)
+        else:
+            self._hold(job, SUBMIT_SETTINGS.refused_wait_seconds)
+
+
+@pytest.mark.parametrize("is_ours", [False, True])
+def test_after_an_outage_nobody_leaves_in_a_crowd_and_no_time_is_lost(is_ours: bool) -> None:
+    simulation = Outage(seed=4, is_ours=is_ours)
+    simulation.run([0.02 * number for number in range(3000)])
+
+    assert numbers(simulation) == [*range(3000)]
+    times = [at for at, _ in simulation.sent]
+    assert most_within(times, 1) <= 3 * RATE
+    assert most_within(times, 10) <= 10 * RATE + 10
+    assert refused(simulation) <= 0.05
+    assert times[-1] - BEGAN <= 1.1 * (600 + 3000 / RATE)

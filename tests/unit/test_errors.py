@@ -78,6 +78,7 @@ def test_what_helps_when_it_is_tried_again() -> None:
         "JobBusy",
         "DepartureAhead",
         "IntakePaused",
+        "DeparturesBusy",
         "BudgetBusy",
         "ProviderUnreachable",
         "ProviderBusy",

@@ -782,7 +782,7 @@ def test_a_stopped_job_keeps_what_it_may_have_cost(
     world.api.task = RUNNING
     finalize(world, STOPPED)
     held = share or Share(month=MONTH)
-    assert (row(world).share, budget(world)) == (share, (OTHERS + held.held, OTHERS + held.spent))
+    assert (row(world).share, budget(world)) == (share, (OTHERS + held.committed, OTHERS + held.spent))
     assert row(world).next_check == (NOW + SWEEP_AFTER_SECONDS if is_awaited else None)
 
 
@@ -839,7 +839,7 @@ def test_a_bill_that_comes_later_replaces_what_was_reserved(
     capsys.readouterr()
     for _ in range(2):
         world.time += SWEEP_AFTER_SECONDS
-        world.finalize.look_for_bill("cat-1")
+        world.look_for_bill("cat-1")
     billed = bill.amount or 0
     changes = {"billed": billed, "share": Share(month=MONTH, spent=billed), "next_check": None}
     assert row(world) == before.model_copy(update=changes)
@@ -855,7 +855,7 @@ def test_a_bill_is_noted_without_a_budget_too(world: World) -> None:
     waiting(world, PNG, PNG)
     finalize(world)
     world.api.task = task(TaskState.DONE, bill=Bill("settled", 30_000))
-    world.finalize.look_for_bill("cat-1")
+    world.look_for_bill("cat-1")
     assert (row(world).billed, row(world).share, row(world).next_check) == (30_000, None, None)
     assert world.ledger.budgets.months == {}
 
@@ -868,10 +868,10 @@ def test_a_bill_is_awaited_for_a_day(world: World, seen: Any, capsys: pytest.Cap
     world.api.task = seen
     for wait in (60, LINK_SECONDS - 61):
         world.time += wait
-        world.finalize.look_for_bill("cat-1")
+        world.look_for_bill("cat-1")
         assert (row(world), budget(world)) == (before, (OTHERS + RESERVED,) * 2)
     world.time += 1
-    world.finalize.look_for_bill("cat-1")
+    world.look_for_bill("cat-1")
     assert row(world) == before.model_copy(update={"next_check": None})
     assert budget(world) == (OTHERS + RESERVED,) * 2
     assert emitted(capsys.readouterr().out, "BilledUsd") == []
@@ -881,7 +881,7 @@ def test_a_bill_is_awaited_for_a_day(world: World, seen: Any, capsys: pytest.Cap
 def test_a_bill_that_will_not_come_is_given_up(world: World, bill: Bill | None, logs: io.StringIO) -> None:
     before = left_without_a_bill(world)
     world.api.task = task(TaskState.DONE, bill=bill)
-    world.finalize.look_for_bill("cat-1")
+    world.look_for_bill("cat-1")
     assert row(world) == before.model_copy(update={"next_check": None})
     assert (row(world).share, budget(world)) == (SPENT, (OTHERS + RESERVED,) * 2)
     assert "no bill has come" in logs.getvalue()
@@ -892,7 +892,7 @@ def test_a_look_for_a_bill_that_is_refused_is_counted_for_the_operator(
 ) -> None:
     left_without_a_bill(world)
     world.api.task = TaskUnreadable("status: HTTP 401.", KeyRefused)
-    world.finalize.look_for_bill("cat-1")
+    world.look_for_bill("cat-1")
     assert len(emitted(capsys.readouterr().out, "KeyRefused")) == 1
 
 
@@ -912,7 +912,7 @@ def test_no_bill_is_asked_for_before_the_end_or_without_need(world: World, chang
         reserved(world, **changes)
     world.no_key = AssertionError("asked")
     before = dict(world.ledger.rows)
-    world.finalize.look_for_bill("cat-1")
+    world.look_for_bill("cat-1")
     assert (world.ledger.rows, world.api.reads, world.announcements.told) == (before, [], [])
 
 
@@ -923,9 +923,9 @@ def test_a_bill_that_meets_a_crowd_at_the_budget_is_noted_later(
     world.api.task = task(TaskState.DONE, bill=Bill("settled", 30_000))
     world.ledger.budgets.conflicts = 1
     with pytest.raises(BudgetBusy):
-        world.finalize.look_for_bill("cat-1")
+        world.look_for_bill("cat-1")
     assert row(world) == before
-    world.finalize.look_for_bill("cat-1")
+    world.look_for_bill("cat-1")
     assert (row(world).billed, budget(world)) == (30_000, (OTHERS + 30_000,) * 2)
     assert len(emitted(capsys.readouterr().out, "BilledUsd")) == 1
 
@@ -1034,7 +1034,7 @@ def test_whatever_happens_a_job_is_told_one_story_that_fits_its_pictures(
     assert len(world.results.writes) == len(set(world.results.writes))
     assert {picture["key"] for picture in written["pictures"]} == world.results.keys("results/cat-1/") - {RESULT}
     share = row(world).share or Share(month=MONTH)
-    assert budget(world) == (OTHERS + share.held, OTHERS + share.spent)
+    assert budget(world) == (OTHERS + share.committed, OTHERS + share.spent)
     assert (share.reserved, share.spent) == (0, RESERVED)
     counts = {"completed": {2}, "partial": {1}, "lost": {0}, "expired": {0}, "cancelled": {0, 1, 2}}
     assert len(written["pictures"]) in counts[written["outcome"]]

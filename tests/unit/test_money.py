@@ -122,7 +122,7 @@ def test_the_changes_of_any_shares_add_up_to_the_last_one(shares: list[Share | N
         change = budget_change(before, after) or Budget(month=MONTH)
         committed, spent = committed + change.committed, spent + change.spent
     last = shares[-1] or Share(month=MONTH)
-    assert (committed, spent) == (last.held, last.spent)
+    assert (committed, spent) == (last.committed, last.spent)
 
 
 def test_the_same_share_changes_nothing_and_a_share_keeps_its_month() -> None:

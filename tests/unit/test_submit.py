@@ -20,7 +20,7 @@ from bucketbrush.domain.errors import (
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Share, Verdict, dropped_job_id
+from bucketbrush.domain.jobs import Departure, Job, ObjectVersion, Outcome, Share, Verdict, dropped_job_id
 from bucketbrush.domain.life import State
 from bucketbrush.domain.money import Budget
 from bucketbrush.domain.verdicts import LINK_SECONDS
@@ -669,7 +669,7 @@ def test_under_a_budget_a_job_without_a_price_is_rejected_naming_what_has_none(w
     ]
     assert [word for word in words if word not in message] == []
     verdict = verdict_of(world.row(drop))
-    assert (verdict.reason, world.row(drop).share, world.ledger.budgets.months) == ("RecipeInvalid", None, {})
+    assert (verdict.reason, world.row(drop).share, world.ledger.budgets.months) == ("PriceUnknown", None, {})
     assert world.departures.asked == 0
 
 
@@ -693,7 +693,8 @@ def test_a_job_that_fits_to_the_last_millionth_is_sent_and_the_next_is_rejected_
     words = ["found 40000", "allowed: 40000", "MonthlyBudgetUsd", "Nothing was sent and nothing was paid"]
     assert [word for word in words if word not in verdict.message] == []
     assert (len(world.api.bodies), job.share, budget(world)) == (1, None, (2 * PRICE, 0))
-    world.finalize(job.job_id, None, world.invocation())
+    told = world.finalize(job.job_id, None, world.invocation())
+    assert (told.model, told.estimated_usd, told.billed_usd) == ("gpt-image-2-vip", 0.02, None)
     budgeted(world, "0.06")
     world.time += 1
     world.again(job.job_id)
@@ -798,7 +799,8 @@ def test_a_job_that_meets_a_crowd_at_the_budget_waits_and_sends_nothing(world: W
     assert held == world.row(drop)
     world.time = held.hold_until or 0
     sent = submit(world, order(drop))
-    assert (sent.state, sent.departure, len(world.api.bodies)) == (State.WAITING, held.departure, 1)
+    assert (sent.state, len(world.api.bodies)) == (State.WAITING, 1)
+    assert sent.departure == Departure(at=1_006_000, in_front=True)  # it has missed its own
     assert (sent.share, budget(world)) == (Share(month=MONTH, reserved=PRICE), (PRICE, 0))
 
 

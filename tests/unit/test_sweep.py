@@ -223,7 +223,7 @@ def test_a_bill_that_came_is_looked_for_no_more(world: World) -> None:
     awaits_its_bill(world)
     world.sweep(world.invocation())
     world.api.task = task(TaskState.DONE, bill=Bill("settled", 30_000))
-    world.finalize.look_for_bill(*world.finalizer.bills)
+    world.look_for_bill(*world.finalizer.bills)
     world.time += 10 * SWEEP_AFTER_SECONDS
     world.sweep(world.invocation())
     assert (world.finalizer.bills, check_of(world)) == (["cat-1"], None)

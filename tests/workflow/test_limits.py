@@ -121,7 +121,7 @@ def test_a_schedule_that_is_ahead_holds_a_drop_once_and_pays_nothing_meanwhile(s
     job_id = system.job_of("inbox/ahead/cat.png")
     row = until(lambda: system.row(job_id), "it has a departure", lambda row: "departure" in row)
 
-    assert (int(row["departure"]["N"]), row["hold_reason"]["S"]) == (now + 6000, "DepartureAhead")
+    assert (int(row["departure"]["M"]["at"]["N"]), row["hold_reason"]["S"]) == (now + 6000, "DepartureAhead")
     assert system.tasks(job_id) == []
     assert system.execution(job_id)["status"] == "SUCCEEDED"
     (task,) = system.tasks(job_id)

@@ -4,8 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bucketbrush.adapters.departures import Departures
-from bucketbrush.domain.errors import BucketbrushError, DepartureAhead, IntakePaused, JobBusy, RateLimited
-from bucketbrush.domain.jobs import Job
+from bucketbrush.domain import deadlines
+from bucketbrush.domain.departures import Schedule
+from bucketbrush.domain.errors import BucketbrushError, DepartureAhead, IntakePaused
+from bucketbrush.domain.jobs import Departure, Job
+from bucketbrush.domain.redact import redact
 from bucketbrush.observability import logger
 
 _MS = 1000
@@ -15,13 +18,13 @@ _SHORT = 1000  # ms that the function itself waits for: an execution's waits hav
 
 @dataclass(frozen=True)
 class Turn:
-    """``departure`` is the job's own in the schedule, ``leaves_at`` when that is now: milliseconds since 1970.
+    """``leaves_at`` is when the job's departure is, as it stands now: milliseconds since 1970.
 
     ``problem`` says why the job must wait in its execution until ``leaves_at``; None when it can be prepared for
     sending.
     """
 
-    departure: int
+    departure: Departure
     leaves_at: int
     problem: BucketbrushError | None = None
 
@@ -39,26 +42,17 @@ class Depart:
     look_seconds: int
 
     def turn(self, job: Job) -> Turn:
-        """The job's turn as it stands now. Raises DeparturesFull."""
+        """The job's turn as it stands now. Raises DeparturesFull and DeparturesBusy."""
         now = self._now()
-        was_refused = job.submitting_at is not None
-        is_new = job.departure is None and not was_refused
-        if job.departure is not None:
-            schedule, departure = self.departures.read(), job.departure
-        elif was_refused:
-            schedule, departure = self.departures.take_in_front(now)
-        else:
-            schedule, departure = self.departures.take(now, (job.created_at + self.queue_seconds) * _MS)
+        schedule, departure = self._departure(job, now)
         leaves_at = schedule.leaves_at(departure)
-        is_paused = schedule.paused_at is not None
-        if schedule.paused_at is not None and leaves_at <= now + _SHORT:
-            # Ever longer: an execution, and the job with it, ends at 25,000 events ("Service quotas").
-            age = (now - schedule.paused_at) // _MS
-            seconds = min(_LONGEST_STOP, max(self.look_seconds, age // 10))
-            leaves_at = self.departures.stop(now, now + seconds * _MS).leaves_at(departure)
-        wait = leaves_at - now
-        if is_paused:
+        if schedule.paused_at is not None:
+            if leaves_at <= now + _SHORT:
+                leaves_at = self._pause(now, schedule.paused_at).leaves_at(departure)
             return Turn(departure, leaves_at, IntakePaused("intake: found paused."))
+        # One that has not waited yet waits in its execution, even for a moment: whoever takes drops in is not held up.
+        is_new = job.departure is None and not departure.in_front
+        wait = leaves_at - now
         if wait > (0 if is_new else _SHORT):
             return Turn(departure, leaves_at, DepartureAhead(f"departure: in {wait / _MS:,.1f} s."))
         return Turn(departure, leaves_at)
@@ -67,18 +61,31 @@ class Depart:
         """The rest of the time until the turn has come: a second at most."""
         self.sleep(min(_SHORT, max(0, turn.leaves_at - self._now())) / _MS)
 
-    def refused(self, problem: BucketbrushError, seconds: int) -> None:
-        """Keep everybody back for so many seconds when the provider would refuse everybody.
+    def stop(self, seconds: int) -> None:
+        """Keep everybody back for so many seconds, because the provider would refuse everybody.
 
         At most for some minutes, whatever was asked for: whoever comes next then is refused, or ends a mistake.
         """
-        if not isinstance(problem, RateLimited):
-            return
         now = self._now()
         try:
             self.departures.stop(now, now + min(seconds, _LONGEST_STOP) * _MS)
-        except JobBusy as busy:  # whoever comes next is refused as well and stops them then
-            logger.warning("departures are not stopped", reason=str(busy))
+        except Exception as problem:  # noqa: BLE001 - the job is held already; whoever comes next stops them then
+            logger.warning("departures are not stopped", reason=redact(repr(problem)))
+
+    def _departure(self, job: Job, now: int) -> tuple[Schedule, Departure]:
+        """The job's departure, which it has or takes now: in front when it was sent in vain, or has missed its own."""
+        if job.departure is None and job.submitting_at is None:
+            return self.departures.take(now, (job.created_at + self.queue_seconds) * _MS)
+        if job.departure is not None:
+            schedule = self.departures.read()
+            if not schedule.is_missed(job.departure, now):
+                return schedule, job.departure
+        return self.departures.make_in_front(now)
+
+    def _pause(self, now: int, since: int) -> Schedule:
+        age = now - since if since <= now else now  # one that begins later was typed wrong
+        seconds = min(_LONGEST_STOP, deadlines.ever_longer(self.look_seconds, age // _MS))
+        return self.departures.stop(now, now + seconds * _MS)
 
     def _now(self) -> int:
         return int(self.now() * _MS)

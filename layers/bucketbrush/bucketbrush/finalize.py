@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from bucketbrush.adapters.announcements import Announcements
-from bucketbrush.adapters.answers import Bill, Task, TaskState
+from bucketbrush.adapters.answers import Task, TaskState
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.toapis import ToApis
@@ -25,7 +25,7 @@ from bucketbrush.domain.errors import (
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Share, Verdict
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Verdict
 from bucketbrush.domain.life import STOPPED, State
 from bucketbrush.domain.result import Announcement, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
 from bucketbrush.observability import amount, count, logger, note_operator_problem
@@ -33,7 +33,6 @@ from bucketbrush.settings import FinalizeSettings
 
 _RESULT = "result.json"
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
-_UNREAD = Bill("pending")
 _CLOSING_SECONDS = 60  # of an invocation, kept for what comes after the downloads
 
 
@@ -93,29 +92,6 @@ class Finalize:
             self._end(job, verdict, result)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
-
-    def look_for_bill(self, job_id: str) -> None:
-        """Note what a job that has ended did cost, when its bill had not come by then; for a day it may still come.
-
-        Raises JobBusy or BudgetBusy when somebody else writes at this moment: the sweep comes again.
-        """
-        job = self.ledger.get(job_id)
-        if job is None or job.state is not State.ENDED or job.next_check is None:
-            return
-        try:
-            bill = self.connect().read(str(job.task_id)).bill
-        except (TaskUnreadable, ApiKeyMissing) as problem:
-            note_operator_problem(problem)
-            bill = _UNREAD
-        if bill and bill.is_pending and not deadlines.are_links_dead(job.ended_at or 0, int(self.now())):
-            return
-        if bill is None or bill.amount is None:
-            logger.warning("no bill has come", job_id=job_id, task_id=job.task_id)
-            self.ledger.change(job, next_check=None)
-            return
-        share = job.share and Share(month=job.share.month, spent=bill.amount)
-        self.ledger.change(job, billed=bill.amount, share=share, next_check=None)
-        amount("BilledUsd", bill.amount)
 
     def _end(self, job: Job, verdict: Verdict, result: Result) -> None:
         """Close the row, and settle or release what the job has reserved. A paid job's bill may still come."""

@@ -21,14 +21,17 @@ from bucketbrush.domain.errors import (
     DepartureAhead,
     DeparturesFull,
     HandoverUnfinished,
+    IntakePaused,
+    PriceUnknown,
     ProviderBusy,
     ProviderRefused,
     ProviderUnreachable,
+    RateLimited,
     RecipeInvalid,
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import UNHELD, Invocation, Job, ObjectVersion, Outcome, Share, Verdict
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
@@ -122,14 +125,22 @@ class Submit:
         waited, limit = int(self.now()) - job.created_at, self.settings.max_queue_seconds
         if waited >= limit:
             return self._decide(job, verdicts.never_sent(job, waited, limit))
+        fixed: dict[str, Any] = {}
         try:
-            return self._dispatch(job, {} if job.recipe else self.prepare(job, order.document), invocation)
-        except (RecipeInvalid, ApiKeyMissing, BudgetExceeded) as problem:
-            return self._decide(job, verdicts.explained(Outcome.REJECTED, problem))
+            fixed = {} if job.recipe else self.prepare(job, order.document)
+            fixed["estimated"] = self._estimate(job.recipe or fixed["recipe"])
+            return self._dispatch(job, fixed, invocation)
+        except (RecipeInvalid, ApiKeyMissing, PriceUnknown, BudgetExceeded) as problem:
+            return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except DeparturesFull as problem:
-            return self._decide(job, verdicts.explained(Outcome.EXPIRED, problem))
+            return self._decide(job, verdicts.explained(Outcome.EXPIRED, problem), **fixed)
         except ProviderRefused as problem:
-            return self._refused(job, problem)
+            return self._refused(job, problem, **fixed)
+
+    def _estimate(self, recipe: dict[str, Any]) -> int | None:
+        """Raises RecipeInvalid when the model is not there any more."""
+        model = find_model(recipe.get("model"), self.prepare.catalogue)
+        return money.estimate(recipe, model, self.settings.assumed_price)
 
     def _dispatch(self, job: Job, fixed: dict[str, Any], invocation: Invocation, **noted: Any) -> Job:
         """Wait for the job's turn, hand the pictures over, reserve the money, write down the intent, send.
@@ -139,11 +150,10 @@ class Submit:
         ordered = job.model_copy(update=fixed)
         recipe = ordered.recipe or {}
         model = find_model(recipe.get("model"), self.prepare.catalogue)
-        cost = money.estimate(recipe, model, self.settings.assumed_price)
-        share = self._share(ordered, recipe, cost)
+        share = money.reserved(ordered, self.settings.budget, int(self.now()))
         provider = self.connect()
         turn = self.depart.turn(job)
-        fixed = {**fixed, "departure": turn.departure, "estimated": cost}
+        fixed = {**fixed, "departure": turn.departure}
         if turn.problem:
             return self._hold(job, job.state, turn.problem, until=turn.leaves_at // 1000, **fixed)
         uploads = self.handover.uploads(job)
@@ -168,23 +178,6 @@ class Submit:
             return self._hold(job, job.state, problem, until=until, **fixed)
         return self._post(job, provider, body)
 
-    def _share(self, job: Job, recipe: dict[str, Any], cost: int | None) -> Share | None:
-        """What the job reserves of this month's budget: twice when it is sent again and may be paid twice.
-
-        It keeps its share when it was refused for now. Raises RecipeInvalid when there is a budget and no price.
-        """
-        is_sent_again = job.state is State.SUBMITTING
-        if self.settings.budget is None or (job.share and not is_sent_again):
-            return job.share
-        if cost is None:
-            facts = ", ".join(f"{name} {recipe[name]}" for name in ("model", "resolution", "quality") if name in recipe)
-            raise RecipeInvalid(
-                f"price: found none for {facts}; allowed under a budget: one in the model's price list, or "
-                "AssumedPriceUsd above 0."
-            )
-        before = job.share or Share(month=money.month_of(int(self.now())))
-        return before.model_copy(update={"reserved": before.reserved + cost})
-
     def _post(self, job: Job, provider: ToApis, body: dict[str, Any]) -> Job:
         """The one POST. From here to the stored task id nothing else happens: whatever breaks, the row says so.
 
@@ -195,7 +188,8 @@ class Submit:
             task_id = provider.submit(body)
         except (ProviderBusy, ProviderUnreachable) as problem:
             held = self._hold(job, unsent, problem, departure=None)
-            self.depart.refused(problem, self._least_hold(problem))
+            if isinstance(problem, RateLimited):
+                self.depart.stop(self._least_hold(problem))
             return held
         except SubmitUnanswered as problem:
             return self._hold(job, State.SUBMITTING, problem, departure=None)
@@ -203,9 +197,9 @@ class Submit:
             return self._hold(job, unsent, problem, departure=None) if job.resends else self._refused(job, problem)
         return self._accept(job, task_id)
 
-    def _refused(self, job: Job, problem: ProviderRefused) -> Job:
+    def _refused(self, job: Job, problem: ProviderRefused, **facts: Any) -> Job:
         note_operator_problem(problem)
-        return self._decide(job, verdicts.explained(Outcome.FAILED, problem))
+        return self._decide(job, verdicts.explained(Outcome.FAILED, problem), **facts)
 
     def _look_up(self, job: Job, invocation: Invocation) -> Job:
         """A POST may have been written and its answer is not known: look for the task, never send again."""
@@ -226,8 +220,9 @@ class Submit:
         if may_resend and not job.resends:
             logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
             try:
-                return self._dispatch(job, {}, invocation, resends=1)
-            except (RecipeInvalid, ApiKeyMissing, BudgetExceeded, ProviderRefused) as problem:
+                fixed = {"estimated": self._estimate(job.recipe or {})}
+                return self._dispatch(job, fixed, invocation, resends=1)
+            except (RecipeInvalid, ApiKeyMissing, PriceUnknown, BudgetExceeded, ProviderRefused) as problem:
                 reason = f"{reason} It could not be sent again: {problem.message}"
         return self._decide(job, verdicts.unknown(job, reason))
 
@@ -255,14 +250,16 @@ class Submit:
     ) -> Job:
         log = logger.info if isinstance(reason, DepartureAhead) else logger.warning
         log("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
-        # Holds grow with the trouble: an execution, and the job with it, ends at 25,000 events ("Service quotas").
         now = int(self.now())
         if until is None:
             least = self._least_hold(reason)
+            began = (job.submitting_at if state is State.SUBMITTING else job.stalled_at) or now
+            until = now + (least if is_coming_on else deadlines.ever_longer(least, now - began))
             facts["stalled_at"] = job.stalled_at or now
-            until = now + (least if is_coming_on else max(least, (now - facts["stalled_at"]) // 10))
         if state is State.ACCEPTED:
             until = min(until, max(now + 1, job.created_at + self.settings.max_queue_seconds))
+        if isinstance(reason, IntakePaused):
+            facts["stalled_at"] = None  # what came before is long ago
         held: dict[str, Any] = {"hold_until": until, "hold_reason": type(reason).__name__}
         return self.ledger.change(job, state=state, next_check=self._next_check(until), **held, **facts, **_FREE)
 
@@ -273,10 +270,10 @@ class Submit:
             return getattr(reason, "retry_after", None) or self.settings.refused_wait_seconds
         return self.settings.lookup_wait_seconds
 
-    def _decide(self, job: Job, verdict: Verdict) -> Job:
+    def _decide(self, job: Job, verdict: Verdict, **facts: Any) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
         return self.ledger.change(
-            job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **UNHELD, **_FREE
+            job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **facts, **UNHELD, **_FREE
         )
 
     def _next_check(self, hold_until: int = 0) -> int:

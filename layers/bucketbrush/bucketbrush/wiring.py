@@ -23,6 +23,7 @@ from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.bill import LookForBill
 from bucketbrush.depart import Depart
 from bucketbrush.domain.catalogue import Catalogue, read_catalogue
 from bucketbrush.domain.departures import step_between
@@ -99,6 +100,11 @@ def build_finalize() -> Finalize:
         connect=lambda: _provider(settings, settings.result_hosts),
         now=time.time,
     )
+
+
+def build_look_for_bill() -> LookForBill:
+    settings = read_settings(FinalizeSettings, os.environ)
+    return LookForBill(_ledger(settings, Actor.FINALIZE), lambda: _provider(settings), time.time)
 
 
 def build_sweep() -> Sweep:

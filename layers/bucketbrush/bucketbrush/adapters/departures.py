@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from botocore.exceptions import ClientError
 
 from bucketbrush.domain.departures import Schedule
-from bucketbrush.domain.errors import DeparturesFull, JobBusy
+from bucketbrush.domain.errors import DeparturesBusy, DeparturesFull
+from bucketbrush.domain.jobs import Departure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
 
-    Change = Callable[[Schedule], tuple[Schedule, int]]
+    Change = Callable[[Schedule], tuple[Schedule, Departure | None]]
 
 NAME = "departures"
-_TIMES = ("next_departure", "next_in_front", "stopped_until", "shift")
+_TIMES = ("next_departure", "next_in_front", "stopped_until", "shift", "inserted")
 _NOT = {"BOOL": False}
 _TRIES = 20
 
@@ -38,35 +39,38 @@ class Departures:
         answer = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
         return _schedule(answer.get("Item", {}))
 
-    def take(self, now: int, last: int) -> tuple[Schedule, int]:
+    def take(self, now: int, last: int) -> tuple[Schedule, Departure]:
         """The schedule after its next departure was taken, and that departure, as ``Schedule.taken`` gives them.
 
         One conditional write when the row is as this invocation's environment has last seen it: idle, or ahead of now.
-        Any number of jobs may take departures at once. Raises DeparturesFull when none is free until ``last``.
+        Any number of jobs may take departures at once. Raises DeparturesFull when none is free until ``last``, and
+        DeparturesBusy when others were always faster.
         """
-        for number in range(_TRIES):
-            is_ahead = (self._ahead_until > now) == (number % 2 == 0)
+        is_ahead = self._ahead_until > now
+        for _ in range(_TRIES):
             try:
                 row = _schedule(self._take_ahead(now, last) if is_ahead else self._take_idle(now))
             except ClientError as error:
                 row = _standing(error)
                 if row.next_departure > last:
                     raise DeparturesFull(
-                        f"departures: found all taken for the next {(row.next_departure - now) // 1000:,} s; "
-                        f"allowed: MaxQueueSeconds, of which {max(0, last - now) // 1000:,} s are left."
+                        f"departures: found the next free one in {(row.next_departure - now) // 1000:,} s; allowed: "
+                        f"within {max(0, last - now) // 1000:,} s, which is left of MaxQueueSeconds."
                     ) from None
+                is_ahead = not is_ahead
             else:
                 self._ahead_until = row.next_departure
-                return row, row.next_departure - self._step - row.shift
-        raise JobBusy("departures: too many jobs take one at this moment.")
+                return row, Departure(at=row.next_departure - self._step - row.shift - row.inserted)
+        raise DeparturesBusy("departures: too many jobs take one at this moment.")
 
-    def take_in_front(self, now: int) -> tuple[Schedule, int]:
-        """As ``Schedule.in_front``."""
-        return self._change(lambda row: row.in_front(now, self._step))
+    def make_in_front(self, now: int) -> tuple[Schedule, Departure]:
+        """As ``Schedule.made_in_front``. Raises DeparturesBusy."""
+        row, departure = self._change(lambda row: row.made_in_front(now, self._step))
+        return row, cast("Departure", departure)
 
     def stop(self, now: int, until: int) -> Schedule:
-        """As ``Schedule.stopped``."""
-        return self._change(lambda row: (row.stopped(now, until), 0))[0]
+        """As ``Schedule.stopped``. Raises DeparturesBusy."""
+        return self._change(lambda row: (row.stopped(now, until), None))[0]
 
     def _take_idle(self, now: int) -> dict[str, Any]:
         condition = "attribute_not_exists(next_departure) OR next_departure <= :now"
@@ -78,7 +82,7 @@ class Departures:
             "SET next_departure = next_departure + :step", condition, now=now, last=last, step=self._step
         )
 
-    def _change(self, change: "Change") -> tuple[Schedule, int]:
+    def _change(self, change: "Change") -> tuple[Schedule, Departure | None]:
         """Write what ``change`` makes of the row, once nobody else has changed it meanwhile."""
         row = self.read()
         for _ in range(_TRIES):
@@ -98,7 +102,7 @@ class Departures:
                 row = _standing(error)
             else:
                 return _schedule(changed), departure
-        raise JobBusy("departures: too many jobs change them at this moment.")
+        raise DeparturesBusy("departures: too many jobs change them at this moment.")
 
     def _update(self, expression: str, condition: str, **values: int) -> dict[str, Any]:
         answer = self._client.update_item(

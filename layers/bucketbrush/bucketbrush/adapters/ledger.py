@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _SECONDS_PER_DAY = 86_400
 _SEEN = ("state", "owner", "lease_until")
+_SHARE = "share"
 _OPEN_INDEX = "open-by-next-check"
 _OPEN = "yes"  # the index's partition key: only open jobs have it
 _TRANSACTIONS = 8
@@ -95,13 +96,15 @@ class Ledger:
         demand_once(before, after)
         same = {name for name in WRITE_ONCE if before.get(name) == after.get(name)}
         names = {*changes, "open"} - same
+        budget = budget_change(job.share, changed.share)
+        # What is added to the month depends on the share as it was: nobody may have changed it meanwhile.
+        seen = [*_SEEN, _SHARE] if budget else _SEEN
         statement = self._statement(
             job.job_id,
             {name: after.get(name) for name in sorted(names)},
-            {name: before[name] for name in _SEEN},
-            absent=sorted(names.intersection(WRITE_ONCE)),
+            {name: before[name] for name in seen if name in before},
+            absent=sorted({*names.intersection(WRITE_ONCE), *(name for name in seen if name not in before)}),
         )
-        budget = budget_change(job.share, changed.share)
         try:
             if budget:
                 self._transact(job.job_id, statement, budget, limit)

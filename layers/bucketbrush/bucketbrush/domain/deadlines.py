@@ -6,6 +6,14 @@ _RAREST_SECONDS = 3600
 LINK_SECONDS = 86_400  # how long result links live (ToAPIs, image task status page)
 
 
+def ever_longer(least: int, age: int) -> int:
+    """How many seconds to wait for what has lasted ``age`` seconds so far: a tenth of that.
+
+    An execution, and the job with it, ends at 25,000 events (Step Functions Developer Guide, "Service quotas").
+    """
+    return max(least, age // 10)
+
+
 def is_overdue(job: Job, now: int, deadline_seconds: int) -> bool:
     """Whether the task had its time, counted from its acceptance by the provider."""
     return now - (job.submitted_at or job.created_at) >= deadline_seconds

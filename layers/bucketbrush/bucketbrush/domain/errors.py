@@ -11,11 +11,13 @@ holds a key, a signed URL or a prompt.
     |-- RecipeInvalid         a preset, job document or dropped file breaks a rule
     |-- ApiKeyMissing         the secret holds no usable key
     |-- HandoverUnfinished    the uploads of a job's pictures go on in its execution
-    |-- JobBusy               another invocation holds the job's lease
+    |-- PriceUnknown          there is a budget, and no price for the job
+    |-- JobBusy               somebody else works on the job at this moment
     |-- DepartureAhead        a job's turn to be sent has not come
     |-- IntakePaused          an operator has paused the intake: nothing is sent
     |-- DeparturesFull        more jobs wait to be sent than MaxQueueSeconds has room for
     |-- BudgetExceeded        the job does not fit the month's budget
+    |-- DeparturesBusy        too many jobs changed the schedule at once
     |-- BudgetBusy            too many jobs changed the month's budget at once
     |-- StepForbidden         a step that is not in the table of a job's life
     |-- AgainRefused          a job that may not run again like this
@@ -115,14 +117,27 @@ class IntakePaused(BucketbrushError):
 
 class DeparturesFull(BucketbrushError):
     advice = (
-        f"Nothing was sent and nothing was paid: raise SubmitsPerSecond if the account allows it (docs/pace.md), and "
-        f"{AGAIN}."
+        f"Nothing was sent and nothing was paid: when fewer jobs wait, {AGAIN}. A higher SubmitsPerSecond makes room "
+        "for those to come (docs/pace.md)."
+    )
+
+
+class DeparturesBusy(BucketbrushError):
+    retryable = True
+    advice = "It is tried again by itself."
+
+
+class PriceUnknown(BucketbrushError):
+    advice = (
+        "Nothing was sent and nothing was paid: the operator puts a price into a models document or sets "
+        f"AssumedPriceUsd (docs/cost.md); then {AGAIN}."
     )
 
 
 class BudgetExceeded(BucketbrushError):
     advice = (
-        f"Nothing was sent and nothing was paid: raise MonthlyBudgetUsd or wait for the next month (UTC), then {AGAIN}."
+        "Nothing was sent and nothing was paid: the operator raises MonthlyBudgetUsd, or a new month (UTC) begins; "
+        f"then {AGAIN}."
     )
 
 

@@ -60,7 +60,7 @@ class Verdict(Frozen):
     """An outcome, whether a paid task exists because of the job, and the sentences that explain both to the user.
 
     ``reason`` names the error that decided it, ours (``domain.errors``) or the workflow's (such as ``States.Timeout``);
-    None when no error did: a job that is completed, was stopped, or waited too long to be sent.
+    None when no error did: a job that is completed or was stopped.
     """
 
     outcome: Outcome
@@ -69,10 +69,20 @@ class Verdict(Frozen):
     message: str
 
 
+class Departure(Frozen):
+    """A job's place in the schedule (``domain.departures``): milliseconds since 1970, without what has moved it since.
+
+    One ``in_front`` of all others is for a job that was sent in vain, or has missed its own.
+    """
+
+    at: int
+    in_front: bool = False
+
+
 class Share(Frozen):
     """What a job takes of the budget of ``month`` (such as ``2026-11``, UTC), in millionths of a US dollar.
 
-    First it is reserved; when the job has ended it is spent, or there is none.
+    It is reserved when the job is sent, and spent when it has ended; unless nobody knows whether it was paid.
     """
 
     month: str
@@ -80,7 +90,7 @@ class Share(Frozen):
     spent: int = 0
 
     @property
-    def held(self) -> int:
+    def committed(self) -> int:
         return self.reserved + self.spent
 
 
@@ -102,8 +112,8 @@ class Job(Frozen):
     ``recipe``, and ``references`` and ``mask`` with it, is fixed by the first intent to submit. ``uploads`` are links
     to copies of these at the provider, by their index, the mask last; the first was made at ``uploaded_at``.
     ``next_check`` is when the sweep looks after the job; an ended one has it only while its bill is awaited.
-    ``attempt`` counts the deliberate new attempts of the job ``again_of``. ``departure`` is when it may be sent, in
-    milliseconds of the schedule (``domain.departures``). ``hold_reason`` names the error that the job waits for, which
+    ``attempt`` counts the deliberate new attempts of the job ``again_of``. ``departure`` is its place among those that
+    wait to be sent. ``hold_reason`` names the error that the job waits for, which
     it does until ``hold_until``; ``stalled_at`` is when something other than its departure first held it. ``links`` is
     how many pictures the task had when it was first seen done. ``estimated`` and ``billed`` are what the job costs, in
     millionths of a US dollar.
@@ -128,7 +138,7 @@ class Job(Frozen):
     attempt: int = 1
     resends: int = 0
     submitting_at: int | None = None
-    departure: int | None = None
+    departure: Departure | None = None
     estimated: int | None = None
     share: Share | None = None
     stalled_at: int | None = None

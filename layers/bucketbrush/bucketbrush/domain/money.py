@@ -11,8 +11,9 @@ from decimal import ROUND_CEILING, Decimal
 from typing import Any
 
 from bucketbrush.domain.catalogue import Model
-from bucketbrush.domain.errors import Money
-from bucketbrush.domain.jobs import Frozen, Share
+from bucketbrush.domain.errors import Money, PriceUnknown
+from bucketbrush.domain.jobs import Frozen, Job, Share
+from bucketbrush.domain.life import State
 
 _MICROS = 1_000_000
 
@@ -60,13 +61,32 @@ def estimate(recipe: Mapping[str, Any], model: Model, assumed: int | None) -> in
     return None if price is None else price * int(recipe.get("n", 1))
 
 
+def reserved(job: Job, budget: int | None, now: int) -> Share | None:
+    """A job's share with its intent: its estimate, of this month's budget if there is one, and twice when sent twice.
+
+    A job that was refused for now keeps its share. Raises PriceUnknown under a budget without a price.
+    """
+    is_sent_again = job.state is State.SUBMITTING
+    if budget is None or (job.share and not is_sent_again):
+        return job.share
+    if job.estimated is None:
+        recipe = job.recipe or {}
+        facts = ", ".join(f"{name} {recipe[name]}" for name in ("model", "resolution", "quality") if name in recipe)
+        raise PriceUnknown(
+            f"price: found none for {facts}; allowed under a budget: one in the model's price list, or AssumedPriceUsd "
+            "above 0."
+        )
+    before = job.share or Share(month=month_of(now))
+    return before.model_copy(update={"reserved": before.reserved + job.estimated})
+
+
 def settled(share: Share, money: Money, billed: int | None) -> Share | None:
     """A share when its job ends: spent, as billed or else as reserved; released; or kept when nobody knows."""
     if money is Money.NOT_MOVED:
         return None
     if money is Money.UNKNOWN:
         return share
-    return Share(month=share.month, spent=share.held if billed is None else billed)
+    return Share(month=share.month, spent=share.committed if billed is None else billed)
 
 
 def budget_change(before: Share | None, after: Share | None) -> Budget | None:
@@ -78,4 +98,4 @@ def budget_change(before: Share | None, after: Share | None) -> Budget | None:
     old, new = before or none, after or none
     if old.month != new.month:
         raise ValueError(f"share: found months {old.month} and {new.month}; allowed: one.")
-    return Budget(month=either.month, committed=new.held - old.held, spent=new.spent - old.spent)
+    return Budget(month=either.month, committed=new.committed - old.committed, spent=new.spent - old.spent)
