@@ -10,6 +10,7 @@ import pytest
 
 from bucketbrush.domain.catalogue import Catalogue, read_catalogue
 from bucketbrush.domain.errors import RecipeInvalid, SettingsInvalid
+from bucketbrush.domain.money import picture_price
 from bucketbrush.domain.recipe import Place, read_job, read_preset, request_body
 from bucketbrush.wiring import deployed_catalogue
 from local.engine.controller import ROOT
@@ -69,6 +70,18 @@ def test_a_model_may_be_replaced_field_by_field() -> None:
     catalogue = extended(**{VIP: {"like": VIP, "fields": {"n": {"kind": "whole", "low": 1, "high": 2, "default": 2}}}})
     recipe = read_preset({"model": VIP, "prompt": "p"}, "p", catalogue)
     assert (recipe["n"], recipe["quality"]) == (2, "medium")
+
+
+def test_the_price_list_of_the_docs_prices_every_recipe() -> None:
+    example = re.search(r"```json\n(.+?)```", (ROOT / "docs" / "cost.md").read_text(), re.DOTALL)
+    assert example
+    catalogue = read_catalogue([BASE, ("models/prices.json", example[1].encode())])
+    recipes = [{"quality": "low"}, {"quality": "high"}, {"resolution": "4k"}]
+    prices = [
+        picture_price(read_preset({"model": VIP, "prompt": "p", **recipe}, "p", catalogue), catalogue[VIP], None)
+        for recipe in recipes
+    ]
+    assert prices == [1900, 20_000, 50_000]
 
 
 def test_null_takes_a_field_away() -> None:

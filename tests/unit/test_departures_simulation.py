@@ -17,6 +17,7 @@ import pytest
 
 from bucketbrush.depart import Depart
 from bucketbrush.domain.departures import step_between
+from bucketbrush.domain.errors import BucketbrushError, ProviderBusy, ProviderUnreachable, RateLimited
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from local.simulator.limits import TokenBucket
@@ -108,6 +109,7 @@ class Simulation:
             return
         job = job.model_copy(update={"departure": turn.departure})
         if turn.problem:
+            job = job.model_copy(update={"hold_reason": type(turn.problem).__name__})
             self._wake(job, turn.leaves_at // 1000)
             return
         self._depart.wait_for(turn)
@@ -124,12 +126,12 @@ class Simulation:
         self._depart.stop(seconds)
         self._hold(job, seconds)
 
-    def _hold(self, job: Job, seconds: int) -> None:
+    def _hold(self, job: Job, seconds: int, reason: type[BucketbrushError] = RateLimited) -> None:
         """As the submit function has a job wait that it could not send."""
         now = int(self.now)
-        facts = {"departure": None, "submitting_at": now, "stalled_at": job.stalled_at or now}
-        hold = max(seconds, (now - facts["stalled_at"]) // 10)
-        self._wake(job.model_copy(update=facts), now + hold)
+        stalled_at = job.stalled_at or now
+        facts = {"departure": None, "submitting_at": now, "stalled_at": stalled_at, "hold_reason": reason.__name__}
+        self._wake(job.model_copy(update=facts), now + max(seconds, (now - stalled_at) // 10))
 
     def _wake(self, job: Job, hold_until: float) -> None:
         self.at(max(hold_until, self.now) + self._start(), self._invoke, job)
@@ -259,7 +261,7 @@ class Outage(Simulation):
         if self._is_ours or not self._is_on:
             super()._post(job)
         else:
-            self._hold(job, SUBMIT_SETTINGS.refused_wait_seconds)
+            self._hold(job, SUBMIT_SETTINGS.refused_wait_seconds, ProviderUnreachable)
 
 
 @pytest.mark.parametrize("is_ours", [False, True])
@@ -273,3 +275,22 @@ def test_after_an_outage_nobody_leaves_in_a_crowd_and_no_time_is_lost(is_ours: b
     assert most_within(times, 10) <= 10 * RATE + 10
     assert refused(simulation) <= 0.05
     assert times[-1] - BEGAN <= 1.1 * (600 + 3000 / RATE)
+
+
+class BusyModel(Simulation):
+    """Every fourth job asks for a model that has no channel; in an hour all of them want to be sent."""
+
+    def _post(self, job: Job) -> None:
+        if int(job.job_id) % 4 == 0 and self.now < BEGAN + 3600:
+            self._hold(job, SUBMIT_SETTINGS.refused_wait_seconds, ProviderBusy)
+        else:
+            super()._post(job)
+
+
+def test_jobs_of_a_model_that_is_busy_do_not_keep_the_others_back() -> None:
+    simulation = BusyModel(seed=5)
+    simulation.run([0.02 * number for number in range(4000)])
+
+    assert numbers(simulation) == [*range(4000)]
+    healthy = [at - BEGAN for at, number in simulation.sent if number % 4]
+    assert max(healthy) <= 1.05 * 4000 / RATE

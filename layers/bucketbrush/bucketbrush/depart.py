@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from bucketbrush.adapters.departures import Departures
 from bucketbrush.domain import deadlines
 from bucketbrush.domain.departures import Schedule
-from bucketbrush.domain.errors import BucketbrushError, DepartureAhead, IntakePaused
+from bucketbrush.domain.errors import BucketbrushError, DepartureAhead, IntakePaused, ProviderBusy
 from bucketbrush.domain.jobs import Departure, Job
+from bucketbrush.domain.life import State
 from bucketbrush.domain.redact import redact
 from bucketbrush.observability import logger
 
@@ -51,7 +52,7 @@ class Depart:
                 leaves_at = self._pause(now, schedule.paused_at).leaves_at(departure)
             return Turn(departure, leaves_at, IntakePaused("intake: found paused."))
         # One that has not waited yet waits in its execution, even for a moment: whoever takes drops in is not held up.
-        is_new = job.departure is None and not departure.in_front
+        is_new = _is_new(job)
         wait = leaves_at - now
         if wait > (0 if is_new else _SHORT):
             return Turn(departure, leaves_at, DepartureAhead(f"departure: in {wait / _MS:,.1f} s."))
@@ -73,8 +74,13 @@ class Depart:
             logger.warning("departures are not stopped", reason=redact(repr(problem)))
 
     def _departure(self, job: Job, now: int) -> tuple[Schedule, Departure]:
-        """The job's departure, which it has or takes now: in front when it was sent in vain, or has missed its own."""
-        if job.departure is None and job.submitting_at is None:
+        """The job's departure, which it has or takes now: in front when it was sent in vain, or has missed its own.
+
+        Behind all others, though, when the provider was busy with what it asks for: those that ask for something else
+        would wait for it.
+        """
+        was_busy = job.state is State.ACCEPTED and job.hold_reason == ProviderBusy.__name__
+        if was_busy or _is_new(job):
             return self.departures.take(now, (job.created_at + self.queue_seconds) * _MS)
         if job.departure is not None:
             schedule = self.departures.read()
@@ -89,3 +95,7 @@ class Depart:
 
     def _now(self) -> int:
         return int(self.now() * _MS)
+
+
+def _is_new(job: Job) -> bool:
+    return job.departure is None and job.submitting_at is None
