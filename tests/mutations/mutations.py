@@ -194,7 +194,7 @@ MUTATIONS = (
     Mutation(
         "send before the departure",
         f"{_PACKAGE}/depart.py",
-        "if wait > (0 if is_new else _SHORT):",
+        "if wait > (0 if _is_new(job) else _SHORT):",
         "if wait > 3_600_000:",
     ),
     Mutation(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.toapis import ToApis
-from bucketbrush.domain import deadlines
-from bucketbrush.domain.errors import ApiKeyMissing, TaskUnreadable
-from bucketbrush.domain.jobs import Job, Share
+from bucketbrush.domain import deadlines, money
+from bucketbrush.domain.errors import ApiKeyMissing, Money, TaskUnreadable
+from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from bucketbrush.observability import amount, logger, note_operator_problem
 
@@ -43,6 +43,6 @@ class LookForBill:
 
     def _note(self, job: Job, billed: int) -> None:
         """It replaces what was assumed in the job's row and, under a budget, in the month's."""
-        share = job.share and Share(month=job.share.month, spent=billed)
+        share = job.share and money.settled(job.share, Money.MOVED, billed)
         self.ledger.change(job, billed=billed, share=share, next_check=None)
         amount("BilledUsd", billed)

@@ -52,9 +52,8 @@ class Depart:
                 leaves_at = self._pause(now, schedule.paused_at).leaves_at(departure)
             return Turn(departure, leaves_at, IntakePaused("intake: found paused."))
         # One that has not waited yet waits in its execution, even for a moment: whoever takes drops in is not held up.
-        is_new = _is_new(job)
         wait = leaves_at - now
-        if wait > (0 if is_new else _SHORT):
+        if wait > (0 if _is_new(job) else _SHORT):
             return Turn(departure, leaves_at, DepartureAhead(f"departure: in {wait / _MS:,.1f} s."))
         return Turn(departure, leaves_at)
 

@@ -1,8 +1,8 @@
 """The schedule of departures: one row of the limits table, moved by conditional writes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -11,17 +11,14 @@ from bucketbrush.domain.errors import DeparturesBusy, DeparturesFull
 from bucketbrush.domain.jobs import Departure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-    Change = Callable[[Schedule], tuple[Schedule, Departure | None]]
 
 NAME = "departures"
 _TIMES = ("next_departure", "next_in_front", "stopped_until", "shift", "inserted")
 _NOT = {"BOOL": False}
 _TRIES = 20
+_Found = TypeVar("_Found")
 
 
 class Departures:
@@ -65,8 +62,7 @@ class Departures:
 
     def make_in_front(self, now: int) -> tuple[Schedule, Departure]:
         """As ``Schedule.made_in_front``. Raises DeparturesBusy."""
-        row, departure = self._change(lambda row: row.made_in_front(now, self._step))
-        return row, cast("Departure", departure)
+        return self._change(lambda row: row.made_in_front(now, self._step))
 
     def stop(self, now: int, until: int) -> Schedule:
         """As ``Schedule.stopped``. Raises DeparturesBusy."""
@@ -82,13 +78,13 @@ class Departures:
             "SET next_departure = next_departure + :step", condition, now=now, last=last, step=self._step
         )
 
-    def _change(self, change: "Change") -> tuple[Schedule, Departure | None]:
+    def _change(self, change: Callable[[Schedule], tuple[Schedule, _Found]]) -> tuple[Schedule, _Found]:
         """Write what ``change`` makes of the row, once nobody else has changed it meanwhile."""
         row = self.read()
         for _ in range(_TRIES):
-            after, departure = change(row)
+            after, found = change(row)
             if after == row:
-                return after, departure
+                return after, found
             seen, values = row.model_dump(include={*_TIMES}), after.model_dump(include={*_TIMES})
             conditions = [f"({_absent_or(name, seen[name])}{name} = :seen_{name})" for name in _TIMES]
             try:
@@ -101,7 +97,7 @@ class Departures:
             except ClientError as error:
                 row = _standing(error)
             else:
-                return _schedule(changed), departure
+                return _schedule(changed), found
         raise DeparturesBusy("departures: too many jobs change them at this moment.")
 
     def _update(self, expression: str, condition: str, **values: int) -> dict[str, Any]:

@@ -113,10 +113,9 @@ class Job(Frozen):
     to copies of these at the provider, by their index, the mask last; the first was made at ``uploaded_at``.
     ``next_check`` is when the sweep looks after the job; an ended one has it only while its bill is awaited.
     ``attempt`` counts the deliberate new attempts of the job ``again_of``. ``departure`` is its place among those that
-    wait to be sent. ``hold_reason`` names the error that the job waits for, which
-    it does until ``hold_until``; ``stalled_at`` is when something other than its departure first held it. ``links`` is
-    how many pictures the task had when it was first seen done. ``estimated`` and ``billed`` are what the job costs, in
-    millionths of a US dollar.
+    wait to be sent. ``hold_reason`` names the error that the job waits for, which it does until ``hold_until``;
+    ``stalled_at`` is when something other than its departure first held it. ``links`` is how many pictures the task had
+    when it was first seen done. ``estimated`` and ``billed`` are what the job costs, in millionths of a US dollar.
     """
 
     model_config = ConfigDict(extra="ignore")

@@ -26,8 +26,10 @@ class Picture(Frozen):
 
 
 class TaskFacts(Frozen):
-    """What the provider said of a job's task. Times are in seconds since 1970; ``billed`` is in millionths of a US
-    dollar, None when there was no bill yet."""
+    """What the provider said of a job's task. Times are in seconds since 1970.
+
+    ``billed`` is in millionths of a US dollar, None when there was no bill yet.
+    """
 
     created_at: int | None = None
     completed_at: int | None = None
