@@ -6,12 +6,12 @@ PY := .venv/dev/bin/python
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local simulator live cost test bench chaos mutations lint format lock clean
+.PHONY: help setup demo local simulator live cost browser schemas test bench chaos mutations lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready ## create the locked environments
+setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready .venv/cli/.ready ## create the locked environments
 
 .venv/uv/.ready: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed; $(PYTHON) is {sys.version.split()[0]}. Name another one: make PYTHON=python3.13")'
@@ -26,10 +26,10 @@ setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready
 	@touch $@
 
 demo: setup ## run the whole pipeline here, offline; your own pictures: make demo FILES="a.jpg b.png" PROMPT="..." MODEL=...
-	@$(PY) -m local.demo $${PROMPT:+--prompt="$$PROMPT"} $${MODEL:+--model="$$MODEL"} -- $(FILES)
+	@PYTHONPATH=layers/bucketbrush $(PY) -m local.demo $${PROMPT:+--prompt="$$PROMPT"} $${MODEL:+--model="$$MODEL"} -- $(FILES)
 
 local: setup ## keep the stack running here and print how to use it
-	@$(PY) -m local.serve
+	@PYTHONPATH=layers/bucketbrush $(PY) -m local.serve
 
 simulator: .venv/dev/.ready ## run the ToAPIs simulator alone
 	@$(PY) -m local.simulator --port $(or $(PORT),8123) --files-port $(or $(FILES_PORT),8124)
@@ -42,11 +42,17 @@ cost: .venv/dev/.ready ## what dropping files would cost, offline: make cost FIL
 	  $${RESOLUTION:+--resolution="$$RESOLUTION"} $${QUALITY:+--quality="$$QUALITY"} $${BUCKET:+--bucket="$$BUCKET"} \
 	  $${ASSUMED_PRICE_USD:+--assumed-price-usd="$$ASSUMED_PRICE_USD"} $${SUBMITS_PER_SECOND:+--submits-per-second="$$SUBMITS_PER_SECOND"} -- $(FILES)
 
+browser: .venv/dev/.ready ## render sample result pages; with a Chromium on the PATH, check them and save docs/pictures
+	@PYTHONPATH=layers/bucketbrush $(PY) -m local.browser
+
+schemas: .venv/dev/.ready ## write docs/schemas from the models; a test compares
+	@PYTHONPATH=layers/bucketbrush $(PY) -m local.schemas
+
 test: setup lint ## lint, types and every layer of tests
 	@$(PY) -m pytest -n 2 $(PYTEST)
 
 bench: setup ## measure pace and order, and compare with the goals; one section: make bench SECTION=departures
-	@$(PY) -m tests.bench $(SECTION)
+	@PYTHONPATH=layers/bucketbrush $(PY) -m tests.bench $(SECTION)
 
 chaos: setup ## a thousand jobs through seeded faults and crashes; repeat a run's plan: make chaos JOBS=100 SEED=7
 	@EXAMPLES=10000 $(PY) -m pytest -n 2 -m properties tests/unit
@@ -68,7 +74,7 @@ lock: .venv/uv/.ready ## compile the locked requirements anew from pyproject.tom
 	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) pyproject.toml"; \
 	set -e; $$compile -o layers/dependencies/requirements.txt; \
 	$$compile --group dev -c layers/dependencies/requirements.txt -o requirements/dev.txt; \
-	for group in uv engine lambda sam; do \
+	for group in uv engine lambda sam cli; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) --group $$group -o requirements/$$group.txt; \
 	done
 

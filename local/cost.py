@@ -12,6 +12,7 @@ import json
 import math
 import posixpath
 import sys
+import time
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from rich import box
 from rich.table import Table
 
+from bucketbrush.adapters.objects import Facts
+from bucketbrush.documents import Documents
 from bucketbrush.domain import layout, money
+from bucketbrush.domain.companions import Put
 from bucketbrush.domain.departures import step_between
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.jobs import Job, ObjectVersion
@@ -93,11 +97,22 @@ class Inbox:
 
     def current(self, key: str) -> ObjectVersion | None:
         path = self._path(key)
-        return ObjectVersion(bucket=self.bucket, key=key, size=path.stat().st_size) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return ObjectVersion(bucket=self.bucket, key=key, version_id="here", size=path.stat().st_size)
 
-    def read(self, _key: str, most: int) -> bytes:
+    def read_current(self, key: str, most: int) -> tuple[ObjectVersion, bytes]:
         """The preset, whatever its name is."""
-        return self.preset[:most]
+        return ObjectVersion(bucket=self.bucket, key=key), self.preset[:most]
+
+    def facts(self, _version: ObjectVersion) -> Facts:
+        """A file here has no metadata."""
+        return Facts({}, 0, None)
+
+    def history(self, key: str) -> Mapping[str, list[Put]]:
+        """The picture, its sidecar and its mask, all put there at once."""
+        found = [self.current(name) for name in (key, layout.sidecar_key(key))]
+        return {version.key: [Put(0, version)] for version in found if version}
 
     def read_range(self, version: ObjectVersion, start: int, length: int) -> bytes:
         with self._path(version.key).open("rb") as file:
@@ -114,14 +129,14 @@ class Till:
 
     catalogue: Catalogue
     preset: bytes
-    bucket: str
+    places: layout.Inbox
     assumed: int | None
 
     def __call__(self, paths: Sequence[Path]) -> Quote:
         quote = Quote()
         for path, key in walk(paths):
             try:
-                if layout.is_ignored(key, path.stat().st_size):
+                if self.places.is_ignored(key, path.stat().st_size):
                     quote.ignored += 1
                     continue
                 recipe = self._recipe(path, key)
@@ -137,8 +152,10 @@ class Till:
 
     def _recipe(self, path: Path, key: str) -> Mapping[str, Any]:
         """Raises RecipeInvalid as the job would be rejected."""
-        inbox = Inbox(path, key, self.bucket, self.preset)
-        prepare = Prepare(cast("Objects", inbox), self.bucket, self.catalogue, layout.MAX_REFERENCE_BYTES)
+        inbox = Inbox(path, key, self.places.bucket, self.preset)
+        objects = cast("Objects", inbox)
+        documents = Documents(objects, self.places, self.catalogue, layout.MAX_REFERENCE_BYTES, 1, time.time)
+        prepare = Prepare(documents)
         job = Job(job_id="cost", state=State.ACCEPTED, created_at=0, source=inbox.current(key))
         recipe: Mapping[str, Any] = prepare(job, None)["recipe"]
         return recipe
@@ -160,7 +177,7 @@ def walk(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
         name = path.resolve().name if path.name in ("", "..") else path.name
         files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
         for file in files:
-            key = PurePosixPath(layout.INBOX_PREFIX, name, file.relative_to(path).as_posix())
+            key = PurePosixPath(layout.Inbox("").drops, name, file.relative_to(path).as_posix())
             yield file, str(key).encode(errors="replace").decode()
 
 
@@ -202,7 +219,7 @@ def _cost(options: argparse.Namespace, console: Console) -> int:
     overrides = {name: value for name in _OVERRIDES if (value := getattr(options, name)) is not None}
     preset = read_preset_file(options.preset, overrides, catalogue)
     assumed = money.micros(options.assumed_price_usd) or None  # 0: nothing is assumed, as in the template
-    quote = Till(catalogue, preset, options.bucket, assumed)(paths)
+    quote = Till(catalogue, preset, layout.Inbox(options.bucket), assumed)(paths)
     _print(console, quote, options.submits_per_second)
     return 1 if quote.rejected or quote.unpriced else 0
 

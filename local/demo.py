@@ -191,8 +191,7 @@ def _copy_results(stack: Stack, plan: Plan, ended: Sequence[Ended]) -> None:
     """Under the same keys as in the buckets."""
     copies = dict(plan.drops)
     for job in ended:
-        places = [job.notice.announcement["result"], *job.notice.announcement["pictures"]]
-        copies |= {place["key"]: stack.result(place["key"]) for place in places}
+        copies |= stack.folder(job.notice.announcement["result"]["key"])
     for key, content in copies.items():
         path = FOLDER / key
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -242,7 +241,8 @@ def _print(console: Console, ended: Sequence[Ended]) -> None:
     for job in ended:
         announcement = job.notice.announcement
         folder = announcement["result"]["key"].rpartition("/")[0]
-        keys = [place["key"] for place in (announcement["result"], *announcement["pictures"])]
+        places = [announcement["result"], announcement["page"], *announcement["pictures"]]
+        keys = [place["key"] for place in places if place]
         names = " ".join(key.removeprefix(f"{folder}/") for key in keys)
         console.print(f"  s3://{announcement['result']['bucket']}/{folder}/  {names}", soft_wrap=True)
     console.print(f"Copies are in {_relative(FOLDER)}; side by side: ", end="")

@@ -20,7 +20,7 @@ from bucketbrush.adapters.answers import TaskState
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.errors import BucketbrushError, TaskUnreadable
 from bucketbrush.domain.inspection import inspect
-from bucketbrush.domain.recipe import read_preset, request_body
+from bucketbrush.domain.recipe import read_recipe, request_body
 from bucketbrush.wiring import deployed_catalogue
 from local import samples
 
@@ -117,7 +117,7 @@ class Check:
         self.say(f"{what}: submitting as {business_id}")
         catalogue = deployed_catalogue()
         document = {"model": MODEL, "prompt": "A small sailing boat on a calm lake, watercolour", "quality": "low"}
-        recipe = read_preset(document, "live", catalogue)
+        recipe = read_recipe(document, "live", catalogue)
         task_id = self.api.submit(request_body(recipe, catalogue[MODEL], links, None, business_id))
         self._show("submit")
         looked_up = self.api.find(business_id)

@@ -49,6 +49,12 @@ class Stack:
         content: bytes = answer["Body"].read()
         return content
 
+    def folder(self, key: str) -> dict[str, bytes]:
+        """Everything that lies beside an object of the results bucket, by key."""
+        prefix = key.rpartition("/")[0] + "/"
+        found = self.engine.client("s3").list_objects_v2(Bucket=self.outputs["ResultsBucket"], Prefix=prefix)
+        return {item["Key"]: self.result(item["Key"]) for item in found["Contents"]}
+
     def _put(self, key: str, content: bytes) -> None:
         self.engine.client("s3").put_object(Bucket=self.outputs["InboxBucket"], Key=key, Body=content)
 

@@ -1,11 +1,20 @@
-"""The submit function: called by the submit queue with drops, and by the workflow with jobs."""
+"""The submit function: called by the submit queue with messages, by the workflow with jobs, by others with requests."""
 
 from functools import cache
 from typing import Any
 
 from bucketbrush.domain.errors import BucketbrushError
 from bucketbrush.domain.jobs import Invocation
-from bucketbrush.events import Message, next_step, parse, parse_message, parse_order, read_invocation
+from bucketbrush.events import (
+    Message,
+    next_step,
+    parse,
+    parse_message,
+    parse_order,
+    parse_request,
+    read_invocation,
+    taken_in,
+)
 from bucketbrush.intake import Intake
 from bucketbrush.observability import logger
 from bucketbrush.wiring import build_intake
@@ -15,8 +24,10 @@ intake = cache(build_intake)
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     invocation = read_invocation(context)
-    if "Records" not in event:
+    if "job_id" in event:
         return next_step(intake().submit(parse_order(event), invocation))
+    if "Records" not in event:
+        return taken_in(*intake().request(parse_request(event), invocation))
     messages = [parse(Message, record) for record in event["Records"]]
     failed = [message.message_id for message in messages if not take_in(intake(), message, invocation)]
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -10,6 +10,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from math import inf
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -219,7 +220,8 @@ class Drive:
         put = self.client("s3").put_object(Bucket=bucket, Key=job.key, Body=content)
         version = {"version-id": put["VersionId"], "etag": put["ETag"].strip('"'), "sequencer": "00617F08299329D189"}
         detail = {"bucket": {"name": bucket}, "object": {"key": job.key, "size": len(content), **version}}
-        body = json.dumps({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+        at = datetime.now(UTC).isoformat()
+        body = json.dumps({"source": "aws.s3", "detail-type": "Object Created", "time": at, "detail": detail})
         self._pending += [(time.monotonic() + after, body) for after in job.deliveries]
 
     def _act(self, share: float) -> None:

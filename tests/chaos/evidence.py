@@ -153,7 +153,7 @@ def _results(drive: Drive) -> tuple[dict[str, dict[str, Any]], dict[str, list[st
             objects[version["Key"]].append(version["VersionId"])
     with ThreadPoolExecutor(4) as pool:
         contents = dict(zip(objects, pool.map(drive.stack.result, objects), strict=True))
-    results = {key.split("/")[1]: json.loads(text) for key, text in contents.items() if key.endswith("/result.json")}
+    results = {key.split("/")[-2]: json.loads(text) for key, text in contents.items() if key.endswith("/result.json")}
     digests = {key: hashlib.sha256(content).hexdigest() for key, content in contents.items()}
     return results, dict(objects), digests
 
@@ -172,9 +172,9 @@ def _executions(drive: Drive) -> dict[str, dict[str, Any]]:
 
 
 def _ends(events: list[str]) -> Iterator[dict[str, Any]]:
-    """The events about ends; that a job takes long is another matter."""
+    """The events about ends; that a job is sent or takes long is another matter."""
     parsed = (json.loads(event) for event in events)
-    return (event for event in parsed if event["detail-type"] != "Image Job Late")
+    return (event for event in parsed if event["detail-type"] in ("Image Job Completed", "Image Job Failed"))
 
 
 def _by_job(bodies: list[str]) -> dict[str, list[str]]:

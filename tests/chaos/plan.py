@@ -53,8 +53,10 @@ class Job:
 
     def recipe(self, mark: str) -> dict[str, Any]:
         """What a preset or a caller's document says."""
-        prompt = " ".join([f"{mark} paint it", *(f"fault:{fault}" for fault in self.faults)])
-        return {"model": MODEL, "prompt": prompt, "n": 99 if self.kind == "bad-preset" else self.n}
+        # Sound in itself, else it would be told when it is uploaded; no file of this plan has metadata.
+        lacking = ["{metadata.mood}"] if self.kind == "bad-preset" else []
+        prompt = " ".join([f"{mark} paint it", *lacking, *(f"fault:{fault}" for fault in self.faults)])
+        return {"model": MODEL, "prompt": prompt, "n": self.n}
 
     @property
     def stands_still(self) -> str | None:

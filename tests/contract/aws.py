@@ -175,6 +175,11 @@ def table() -> str:
     return jobs_table()
 
 
+def batches_table() -> str:
+    """A new batches table."""
+    return _table("BatchesTable")
+
+
 @pytest.fixture
 def limits() -> str:
     """A new limits table: of its rows, unlike those of jobs, each has one name."""

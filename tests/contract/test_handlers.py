@@ -14,6 +14,7 @@ from bucketbrush.adapters.budgets import Budgets
 from bucketbrush.adapters.departures import NAME, Departures
 from bucketbrush.domain.errors import EventUnreadable, Money, ResultUnstored, SweepIncomplete
 from bucketbrush.domain.jobs import Job, Outcome, Share, Verdict
+from bucketbrush.domain.layout import RESULTS_KEY
 from bucketbrush.domain.life import Actor, State
 from bucketbrush.domain.money import Budget, month_of
 from tests.contract.aws import (
@@ -107,6 +108,11 @@ def functions(
         "PROVIDER_TIMEOUT_SECONDS": 10,
         "KEEP_DAYS": 400,
         "INBOX_BUCKET": bucket,
+        "INBOX_PREFIX": "inbox/",
+        "PRESETS_PREFIX": "presets/",
+        "REFERENCES_PREFIX": "references/",
+        "COMPANION_SECONDS": 60,
+        "BATCH_QUEUE_URL": "https://queue/batches",
         "JOBS_MACHINE_ARN": machine,
         "SIGNER_ROLE_ARN": role,
         "POLL_PLAN_SECONDS": "20,10",
@@ -125,6 +131,8 @@ def functions(
         "FINALIZE_FUNCTION": "finalize-1",
         "RESULT_HOSTS": "toapis.com",
         "RESULTS_BUCKET": bucket,
+        "RESULTS_KEY": RESULTS_KEY,
+        "RESULT_PAGE": "with-references",
         "TOPIC_ARN": topic,
         "POWERTOOLS_SERVICE_NAME": SERVICE,
         "POWERTOOLS_METRICS_NAMESPACE": "Bucketbrush",
@@ -142,6 +150,7 @@ def message(bucket: str, key: str, content: bytes) -> dict[str, Any]:
     event = {
         "source": "aws.s3",
         "detail-type": "Object Created",
+        "time": "2026-11-21T09:00:00Z",
         "detail": {"bucket": {"name": bucket}, "object": item},
     }
     return {"messageId": name("message"), "body": json.dumps(event)}
@@ -178,7 +187,14 @@ def test_a_drop_goes_all_the_way(
     assert (told["money"], told["estimated_usd"], told["billed_usd"]) == ("moved", 0.04, 0.03)
     assert budget(limits) == Budget(month=budget(limits).month, committed=30_000, spent=30_000)
     stored = [item["key"] for item in told["pictures"]]
-    assert sorted(keys(bucket, f"results/{job_id}/")) == sorted([*stored, told["result"]["key"]])
+    assert told["result"]["key"] == f"results/art/My Cat é+/{job_id}/result.json"
+    folder = told["result"]["key"].removesuffix("result.json")
+    beside = [folder + file for file in ("index.html", "reference-1.png", "result.json")]
+    assert sorted(keys(bucket, folder)) == sorted([*stored, *beside])
+    assert (told["folder"], told["page"]["key"]) == ("art", f"{folder}index.html")
+    result = json.loads(client("s3").get_object(Bucket=bucket, Key=told["result"]["key"])["Body"].read())
+    assert [item["pixels"]["width"] > 0 for item in result["pictures"]] == [True, True]
+    assert (result["model"], result["preset_version"]["key"]) == ("gpt-image-2-vip", "presets/art.json")
     assert functions("finalize", {"job_id": job_id, "fault": None}) == told
 
 

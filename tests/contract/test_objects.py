@@ -6,9 +6,12 @@ import hashlib
 import json
 import random
 import tracemalloc
+from base64 import b64encode
+from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
@@ -18,9 +21,9 @@ from bucketbrush.adapters.objects import PART_BYTES, Objects
 from bucketbrush.domain.errors import PictureUnreadable, RecipeInvalid, ResultUnstored
 from bucketbrush.domain.inspection import Facts, inspect
 from bucketbrush.domain.jobs import ObjectVersion
-from bucketbrush.domain.pictures import PictureFormat
+from bucketbrush.domain.pictures import PictureFormat, Pixels
 from tests.contract.aws import bucket, client, keys, name
-from tests.corpus.pictures import ODD_JPEGS
+from tests.corpus.pictures import ODD_JPEGS, icc, jpeg, png, saved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,11 +70,134 @@ def test_a_picture_is_stored_whole(store: Objects, bucket: str, size: int, parts
     stored = store.store_picture(stem, chunks(content), size if announced else None)
     assert (stored.key, stored.bytes, stored.format) == (f"{stem}.png", size, PictureFormat.PNG)
     assert stored.sha256 == hashlib.sha256(content).hexdigest()
-    got = client("s3").get_object(Bucket=bucket, Key=stored.key)
+    got = client("s3").get_object(Bucket=bucket, Key=stored.key, ChecksumMode="ENABLED")
     assert got["Body"].read() == content
+    if parts is None:
+        assert got["ChecksumSHA256"] == b64encode(hashlib.sha256(content).digest()).decode()
     assert got["ContentType"] == "image/png"
     assert got["ETag"].strip('"').partition("-")[2] == (str(parts) if parts else "")
     assert open_uploads(bucket) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (png(), Pixels(4, 3)),
+        (saved("JPEG"), Pixels(48, 32)),
+        (jpeg(icc(40)), Pixels(48, 32)),
+        (png() + bytes(PART_BYTES) + PNG_END, Pixels(4, 3)),
+        (jpeg() + bytes(PART_BYTES) + JPEG_END, Pixels(48, 32)),
+        (jpeg(icc(90)), None),  # behind the first part
+        (picture(), None),
+    ],
+)
+def test_the_pixels_are_told_when_it_is_stored_and_when_it_is_there(
+    store: Objects, content: bytes, found: Pixels | None
+) -> None:
+    stored = store.store_picture(name("results/pixels/1"), chunks(content), len(content))
+    assert stored.pixels == found
+    assert store.picture(stored.key) == stored
+
+
+TAGS = {"job": "cat-1", "model": "gpt-image-2-vip", "preset": "poster é/100%", "none": None, "empty": ""}
+CLEAN = {"job": "cat-1", "model": "gpt-image-2-vip", "preset": "poster é/100_"}
+
+
+def tags_of(bucket: str, key: str) -> dict[str, str]:
+    found = client("s3").get_object_tagging(Bucket=bucket, Key=key)["TagSet"]
+    return {tag["Key"]: tag["Value"] for tag in found}
+
+
+class Noting:
+    """S3, and what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: dict[str, list[dict[str, Any]]] = defaultdict(list)
+
+    def __getattr__(self, action: str) -> Any:
+        def noted(**request: Any) -> Any:
+            self.asked[action].append(request)
+            return getattr(client("s3"), action)(**request)
+
+        return noted
+
+
+def test_a_picture_carries_its_tags(store: Objects, bucket: str) -> None:
+    stored = store.store_picture(name("results/tagged/1"), chunks(picture()), None, TAGS)
+    assert tags_of(bucket, stored.key) == CLEAN
+
+
+def test_a_picture_in_parts_carries_its_tags_and_the_checksums_of_its_parts(bucket: str) -> None:
+    """The engine forgets the tags of such an upload and its checksum, so the requests are looked at."""
+    noting, content = Noting(), picture(PART_BYTES + 1)
+    Objects(noting, bucket).store_picture(name("results/tagged/1"), chunks(content), None, TAGS)  # type: ignore[arg-type]
+    sums = [b64encode(hashlib.sha256(part).digest()).decode() for part in (content[:PART_BYTES], content[PART_BYTES:])]
+    (created,), (completed,) = noting.asked["create_multipart_upload"], noting.asked["complete_multipart_upload"]
+    assert dict(parse_qsl(created["Tagging"])) == CLEAN
+    assert created["ChecksumAlgorithm"] == "SHA256"
+    assert [part["ChecksumSHA256"] for part in noting.asked["upload_part"]] == sums
+    assert [part["ChecksumSHA256"] for part in completed["MultipartUpload"]["Parts"]] == sums
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("a+b - =._:/@", "a+b - =._:/@"),
+        ("猫 é ٣", "猫 é ٣"),
+        ("e\u0301", "é"),
+        ("a&b=c?d#e%20", "a_b=c_d_e_20"),
+        ("line\nbreak\0", "line_break_"),
+        ("x" * 300, "x" * 256),
+        ("\U00020000" * 200, "\U00020000" * 128),  # each takes two places (S3 User Guide, object tags)
+        ("x" + "\U00020000" * 200, "x" + "\U00020000" * 127),
+    ],
+)
+def test_a_tag_holds_what_s3_takes(store: Objects, bucket: str, given: str, found: str) -> None:
+    key = name("results/clean/1") + ".json"
+    assert store.write_once(key, {}, {"preset": given})
+    assert tags_of(bucket, key) == {"preset": found}
+
+
+def test_a_page_takes_the_place_of_another(store: Objects, bucket: str) -> None:
+    key = name("results/page/index") + ".html"
+    store.write_page(key, "of an earlier try")
+    store.write_page(key, "<p>猫", TAGS)
+    got = client("s3").get_object(Bucket=bucket, Key=key)
+    assert (got["Body"].read().decode(), got["ContentType"]) == ("<p>猫", "text/html; charset=utf-8")
+    assert tags_of(bucket, key) == CLEAN
+
+
+@pytest.mark.parametrize("key", ["inbox/cat.png", "inbox/a b+c%20&d=é/猫.png"])
+def test_a_copy_is_of_the_pinned_version_and_leaves_the_metadata_behind(store: Objects, bucket: str, key: str) -> None:
+    """Metadata may hold a prompt, and a tag of the source is nobody's business here."""
+    metadata = {"bb-prompt": "paint it"}
+    client("s3").put_object(Bucket=bucket, Key=key, Body=picture(), Metadata=metadata, Tagging="secret=plan")
+    version = store.current(key)
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"another version")
+    assert version is not None
+    copy = name("results/copied/reference") + ".png"
+    assert store.copy_once(version, copy, "image/png", TAGS)
+    got = client("s3").get_object(Bucket=bucket, Key=copy)
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (picture(), "image/png", {})
+    assert tags_of(bucket, copy) == CLEAN
+    client("s3").delete_object(Bucket=bucket, Key=key)
+    assert store.copy_once(version, name("results/copied/reference"), "image/png"), "a deletion hides, and keeps"
+
+
+def test_a_copy_of_a_version_that_is_gone_is_a_fault(store: Objects, bucket: str) -> None:
+    with pytest.raises(ClientError):
+        store.copy_once(ObjectVersion(bucket=bucket, key="inbox/gone.png"), "results/x/1.png", "image/png")
+
+
+def test_a_copy_is_made_once(bucket: str) -> None:
+    """The engine takes the condition and does not look at it, so S3's answer is given in its place."""
+    version = ObjectVersion(bucket=bucket, key="inbox/cat.png")
+    client("s3").put_object(Bucket=bucket, Key=version.key, Body=picture())
+    noting, taken = Noting(), ClientError({"Error": {"Code": "PreconditionFailed"}}, "CopyObject")
+    assert Objects(noting, bucket).copy_once(version, name("results/once/1"), "image/png")  # type: ignore[arg-type]
+    assert [request["IfNoneMatch"] for request in noting.asked["copy_object"]] == ["*"]
+    refusing: Any = Failing("copy_object", taken)
+    assert not Objects(refusing, bucket).copy_once(version, name("results/once/1"), "image/png")
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 16, 1000])
@@ -346,6 +472,49 @@ def test_a_range_of_a_version_that_is_gone_is_refused(store: Objects, bucket: st
     for gone in (version, version.model_copy(update={"version_id": None})):
         with pytest.raises(RecipeInvalid, match=f"^s3://{bucket}/{key}: found that this version was deleted"):
             store.read_range(gone, 0, 4)
+
+
+def test_without_versions_what_was_replaced_is_refused(store: Objects, bucket: str) -> None:
+    """In a bucket without versions the ETag tells one upload from the next."""
+    key = name("inbox/replaced") + ".png"
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"0123456789")
+    version = store.current(key)
+    assert version is not None
+    unversioned = version.model_copy(update={"version_id": None})
+    assert store.read_range(unversioned, 0, 4) == b"0123"
+    assert store.facts(unversioned).checksum == version.checksum
+    client("s3").put_object(Bucket=bucket, Key=key, Body=b"another one")
+    said = f"^s3://{bucket}/{key}: found that this version was deleted or replaced"
+    for read in (lambda: store.read_range(unversioned, 0, 4), lambda: store.facts(unversioned)):
+        with pytest.raises(RecipeInvalid, match=said):
+            read()
+
+
+def test_what_happened_to_a_key_is_told_in_order(store: Objects, bucket: str) -> None:
+    key = name("inbox/history") + ".png"
+    ids = [client("s3").put_object(Bucket=bucket, Key=key, Body=b"%d" % n)["VersionId"] for n in range(3)]
+    beside = client("s3").put_object(Bucket=bucket, Key=f"{key}.json", Body=b"{}")["VersionId"]
+    client("s3").delete_object(Bucket=bucket, Key=f"{key}.json")
+    found = store.history(key)
+    assert set(found) == {key, f"{key}.json"}
+    assert [put.version and put.version.version_id for put in found[key]] == ids
+    assert [put.version and put.version.version_id for put in found[f"{key}.json"]] == [beside, None]
+    assert [put.at for put in found[key]] == sorted(put.at for put in found[key])
+    assert store.history(name("inbox/nothing")) == {}
+
+
+def test_what_s3_says_of_an_object(store: Objects, bucket: str) -> None:
+    key = name("inbox/facts") + ".png"
+    client("s3").put_object(
+        Bucket=bucket, Key=key, Body=b"abc", Metadata={"bb-n": "2", "season": "spring"}, ChecksumAlgorithm="SHA256"
+    )
+    version = store.current(key)
+    assert version is not None
+    facts = store.facts(version)
+    assert (facts.metadata, facts.unsaid) == ({"bb-n": "2", "season": "spring"}, 0)
+    assert facts.checksum == "sha256:ungWv48Bz+pBQUDeXa4iI7ADYaOWF3qctBD/YfIAFa0="
+    assert (version.checksum, store.read_current(key, 2)) == (facts.checksum, (version, b"ab"))
+    assert store.read_current(name("inbox/nothing"), 2) is None
 
 
 @pytest.mark.parametrize(

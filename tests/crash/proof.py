@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from html import escape
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from tests.template.stack import Json
 
 _BILL = {"billed", "share", "next_check", "open"}  # what is still written when a job has ended
+_ON_THE_WAY = ("Image Job Submitted", "Image Job Late")
 _COSTS = ("estimated_usd", "billed_usd")
 
 
@@ -98,15 +101,25 @@ def prove(world: World, trouble: Trouble) -> None:
 
 
 def _stored(world: World, job: Json) -> tuple[Json, dict[str, bytes]]:
-    """result.json and the pictures by their key, each there once."""
-    s3, prefix = client("s3"), f"results/{job['job_id']}/"
+    """result.json and the pictures by their key, each there once; beside them are the page and what it shows."""
+    s3, prefix = client("s3"), job["results_at"].rpartition("/")[0] + "/"
     listed = s3.list_object_versions(Bucket=world.rig.results, Prefix=prefix)
-    keys = [version["Key"] for version in listed.get("Versions", [])]
+    every = [version["Key"] for version in listed.get("Versions", [])]
+    # A page is written again by a later try. So is a copy here: the engine does not look at its condition.
+    copies = {key for key in every if key.startswith((f"{prefix}reference-", f"{prefix}mask."))}
+    keys = [key for key in every if key not in {*copies, f"{prefix}index.html"}]
     assert len(keys) == len(set(keys)), f"written twice: {sorted(keys)}"
+    references = enumerate(job.get("references", []), 1)
+    shown = {f"{prefix}reference-{number}{PurePosixPath(one['key']).suffix}" for number, one in references}
+    shown |= {f"{prefix}mask.png"} if job.get("mask") else set()
+    assert copies == shown, f"found copies {sorted(copies)}; allowed: {sorted(shown)}"
     assert not listed.get("DeleteMarkers"), "something was deleted"
     bodies = {key: s3.get_object(Bucket=world.rig.results, Key=key)["Body"].read() for key in keys}
     assert prefix + "result.json" in bodies, f"no result.json, only {keys}"
     result: Json = json.loads(bodies.pop(prefix + "result.json"))
+    assert result["page"] == prefix + "index.html", f"found page {result['page']}"
+    page = s3.get_object(Bucket=world.rig.results, Key=result["page"])["Body"].read().decode()
+    assert escape(result["message"]) in page, "the page tells another end"
     return result, bodies
 
 
@@ -198,10 +211,10 @@ def _prove_announcements(world: World, job: Json, result: Json) -> None:
 
 
 def _told(effect: Effect) -> Json:
-    """The announcement that a request carries; empty when it is none, such as the notice that a job is late."""
+    """The announcement that a request carries; empty when it is none but a notice of a job that goes on."""
     if effect.what == "sns Publish":
-        message = parse_qs(effect.body)["Message"][0]
-    elif effect.what == "events PutEvents" and "Image Job Late" not in effect.body:
+        message = json.loads(parse_qs(effect.body)["Message"][0])["default"]
+    elif effect.what == "events PutEvents" and not any(kind in effect.body for kind in _ON_THE_WAY):
         message = json.loads(effect.body)["Entries"][0]["Detail"]
     else:
         message = "{}"

@@ -46,6 +46,21 @@ def _dropped_document(world: World) -> None:
     world.drop_document(world.scenario.recipe)
 
 
+def _request(world: World) -> None:
+    world.request({"job": world.scenario.recipe})
+
+
+def _drop_before_its_mask(world: World) -> None:
+    preset = world.preset()
+    world.drop(preset)
+
+    def putting() -> Process:
+        yield 5
+        world.put_mask(preset)
+
+    world.begin(putting())
+
+
 def _again(world: World) -> None:
     preset = world.preset()
     world.drop(preset)
@@ -90,6 +105,13 @@ SENT_AGAIN = Scenario("sent again", _recipe("fault:submit-500"), parameters={"Un
 LATE_BILL = Scenario("a late bill", _recipe("fault:billing-pending=2 fault:billing-amount=0.02"))
 OTHERS = (
     Scenario("a caller's document", begin=_document),
+    Scenario("a request", begin=_request),
+    Scenario("a request without an execution", begin=_request, lost_effect="states StartExecution"),
+    Scenario(
+        "a mask that comes later",
+        _recipe(model="gpt-image-1.5-official", mask="required"),
+        begin=_drop_before_its_mask,
+    ),
     Scenario(
         "a dropped document with uploads",
         _recipe(model="gpt-image-1.5-official"),

@@ -10,7 +10,7 @@ import pytest
 from bucketbrush.adapters import departures
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.ledger import Ledger
-from bucketbrush.adapters.objects import Objects
+from bucketbrush.adapters.objects import Objects, Tags
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.departures import Schedule
 from bucketbrush.domain.errors import SubmitUnanswered
@@ -96,8 +96,8 @@ def test_a_pause_that_nobody_heeds_is_found(rig: Rig, monkeypatch: pytest.Monkey
 def test_an_object_that_is_overwritten_is_found(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     write_once = Objects.write_once
 
-    def overwrite(results: Objects, key: str, document: dict[str, Any]) -> bool:
-        return write_once(results, key, document) or _put(results, key)
+    def overwrite(results: Objects, key: str, document: dict[str, Any], tags: Tags) -> bool:
+        return write_once(results, key, document, tags) or _put(results, key)
 
     def _put(results: Objects, key: str) -> bool:
         results._client.put_object(Bucket=results._bucket, Key=key, Body=b"{}")

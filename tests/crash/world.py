@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,6 +170,10 @@ class World:
         """A file, and its message in the submit queue."""
         self._dropped(f"inbox/{preset}/cat.png", picture())
 
+    def put_mask(self, preset: str) -> None:
+        """The mask of the file."""
+        self._put(f"inbox/{preset}/cat.mask.png", mask_picture())
+
     def drop_document(self, document: Json) -> None:
         """A job document with a reference and a mask beside it."""
         folder = f"inbox/{name('documents')}"
@@ -181,12 +186,17 @@ class World:
         version = self._put(key, content)
         item = {"key": key, "size": len(content), "etag": "e", "version-id": version, "sequencer": "0"}
         detail = {"bucket": {"name": self.rig.inbox}, "object": item}
-        self.deliver({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+        at = {"time": datetime.fromtimestamp(int(self._now), UTC).isoformat()}
+        self.deliver({"source": "aws.s3", "detail-type": "Object Created", **at, "detail": detail})
 
     def deliver(self, body: Json) -> None:
         """A message in the submit queue."""
         self.message = body
         self.begin(self._queued(body))
+
+    def request(self, call: Json) -> None:
+        """Another service's message, with an id of its own."""
+        self.deliver({"request_id": name("order"), **call})
 
     def start(self, document: Json) -> None:
         """A caller starts an execution."""

@@ -29,5 +29,5 @@ def test_the_stock_engine_still_differs(observation: Observation, stock: Workben
 
 def test_every_difference_is_observed() -> None:
     # These take engines of their own: `test_controller.py` and `test_iam.py` observe them.
-    elsewhere = {"reset_executions", "transport"}
+    elsewhere = {"reset_executions", "queue_permissions", "transport"}
     assert {observation.difference for observation in OBSERVATIONS} | elsewhere == set(NAMES)

@@ -53,6 +53,42 @@ MUTATIONS = (
         "absent=sorted({*(",
     ),
     Mutation(
+        "take one id for two documents",
+        f"{_PACKAGE}/submit.py",
+        "if digest and found.request != digest:",
+        "if digest and not found.request:",
+    ),
+    Mutation(
+        "take results for drops",
+        f"{_PACKAGE}/domain/layout.py",
+        "or (self.results and key.startswith(self.results)):",
+        "or not key:",
+    ),
+    Mutation(
+        "give a mask to the next upload too",
+        f"{_PACKAGE}/domain/companions.py",
+        "            ready, waiting = None, []\n",
+        "            waiting = []\n",
+    ),
+    Mutation(
+        "pass over a late sidecar",
+        f"{_PACKAGE}/domain/companions.py",
+        "if is_first and is_late and",
+        "if not is_first and is_late and",
+    ),
+    Mutation(
+        "pass over a mask that nothing asks for",
+        f"{_PACKAGE}/documents.py",
+        "if masks and masks[-1].version:",
+        "if len(masks) > 99:",
+    ),
+    Mutation(
+        "leave out what a variable cannot fill",
+        f"{_PACKAGE}/domain/variables.py",
+        "if name not in values]",
+        "if name in values]",
+    ),
+    Mutation(
         "let two sweeps work on one job",
         f"{_PACKAGE}/adapters/ledger.py",
         'seen if absent else {**seen, "next_check": job.next_check},',
@@ -121,15 +157,15 @@ MUTATIONS = (
     Mutation(
         "announce before storing",
         f"{_PACKAGE}/finalize.py",
-        "            result = made if self.results.write_once(",
-        "            self.announcements.tell(announcement_of(made, self.settings.results_bucket, key))\n"
-        "            result = made if self.results.write_once(",
+        "        if self.results.write_once(",
+        "        self.announcements.tell(announcement_of(made, self.settings.results_bucket, key))\n"
+        "        if self.results.write_once(",
     ),
     Mutation(
         "overwrite result.json",
         f"{_PACKAGE}/adapters/objects.py",
-        '                ContentType="application/json",\n                IfNoneMatch="*",\n',
-        '                ContentType="application/json",\n',
+        '            ContentType="application/json",\n            IfNoneMatch="*",\n',
+        '            ContentType="application/json",\n',
     ),
     Mutation(
         "take half a picture for a whole one",
@@ -140,16 +176,16 @@ MUTATIONS = (
     Mutation(
         "call what could not be copied an outcome",
         f"{_PACKAGE}/finalize.py",
-        "if later and len(pictures) < job.asked and",
-        "if later and not pictures and",
+        "if stored.later and len(stored.pictures) < job.asked and",
+        "if stored.later and not stored.pictures and",
     ),
     Mutation(
         "expire without a last look",
         f"{_PACKAGE}/finalize.py",
-        "        kept = self._kept(job.job_id, there)\n",
-        "        kept = self._kept(job.job_id, there)\n"
+        "        kept = self.store.kept(job, there)\n",
+        "        kept = self.store.kept(job, there)\n"
         "        if deadlines.is_overdue(job, int(self.now()), self.settings.deadline_seconds):\n"
-        '            return make_result(job, verdicts.expired(job, TaskUnfinished("nothing."), 1), int(self.now()))\n',
+        '            return self._result(job, verdicts.expired(job, TaskUnfinished("nothing."), 1))\n',
     ),
     Mutation(
         "end a job whose execution runs",

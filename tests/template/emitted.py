@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
 _EMITTERS = ("count", "gauge", "amount")
-_EVENT = "Image Job "
+_EVENTS = ("Image Job ", "Image Batch ")
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ def metrics() -> dict[str, Metric]:
 
 def event_kinds() -> set[str]:
     """The detail types of our events."""
-    source = ast.parse((PACKAGE / "adapters" / "announcements.py").read_text())
-    texts = (node.value for node in ast.walk(source) if isinstance(node, ast.Constant))
-    return {text for text in texts if isinstance(text, str) and text.startswith(_EVENT)}
+    sources = [ast.parse((PACKAGE / "adapters" / name).read_text()) for name in ("announcements.py", "batches.py")]
+    texts = (node.value for source in sources for node in ast.walk(source) if isinstance(node, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and text.startswith(_EVENTS)}
 
 
 def _calls() -> Iterator[ast.Call]:

@@ -128,8 +128,18 @@ class Values:
     def _getatt(self, path: Any) -> str:
         return f"<{'.'.join(path if isinstance(path, list) else [path])}>"
 
-    def _sub(self, text: str) -> str:
-        return re.sub(r"\$\{([^}]+)\}", lambda found: f"{self._ref(found[1])}", text)
+    def _sub(self, argument: Any) -> str:
+        text, given = argument if isinstance(argument, list) else (argument, {})
+        values = {name: self.resolve(value) for name, value in given.items()}
+        return re.sub(r"\$\{([^}]+)\}", lambda found: f"{values.get(found[1]) or self._ref(found[1])}", text)
+
+    def _select(self, argument: list[Any]) -> Any:
+        number, items = argument
+        return self.resolve(items)[int(number)]
+
+    def _split(self, argument: list[Any]) -> list[str]:
+        between, text = argument
+        return str(self.resolve(text)).split(between)
 
     def _join(self, argument: list[Any]) -> str:
         between, items = argument

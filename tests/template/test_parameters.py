@@ -109,6 +109,30 @@ def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
         ),
         ("ReferenceHandover", ["auto", "presign", "upload"], ["", "Upload", "base64"]),
         ("ResultHosts", ["toapis.com", "files.example.org,toapis.cn"], ["", "*", "com", "https://a.b", "a.b,"]),
+        *(
+            (name, ["", "my-bucket", "a.b-c"], ["My", "a/b", "arn:aws:s3:::b", "x" * 64])
+            for name in ("ExistingInboxBucket", "ExistingResultsBucket")
+        ),
+        *(
+            (name, ["inbox/", "a/b c/".replace(" ", "_"), "(x)/"], ["", "/", "inbox", "/inbox/", "a//", "../", "a*/"])
+            for name in ("InboxPrefix", "PresetsPrefix", "ReferencesPrefix")
+        ),
+        (
+            "ResultsKey",
+            [
+                "results/{folder}/{stem}/{job_id}/{index}.{ext}",
+                "r/{job_id}/{index}.{ext}",
+                "a/b/{date}/{job_id}/x/p-{index}.{ext}",
+            ],
+            [
+                "",
+                "{job_id}/{index}.{ext}",
+                "results/{index}.{ext}",
+                "results/{job_id}{index}.{ext}",
+                "r*/{job_id}/1.{ext}",
+            ],
+        ),
+        ("CompanionSeconds", ["1", "43200"], ["0", "43201"]),
         ("NotificationEmail", ["", "a.b@example.org"], ["a", "a@b", "a b@c.de", "a@b.c, d@e.f"]),
         ("PythonRuntime", ["python3.11", "python3.14"], ["python3.9", "python3.10", "nodejs22.x", "python3.131"]),
         ("Architecture", ["x86_64"], ["arm", "aarch64"]),
@@ -116,6 +140,9 @@ def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
         ("MaximumConcurrency", ["2", "1000"], ["1", "1001"]),
         ("MonthlyBudgetUsd", ["0", "12.50", "1000000000"], ["-0.01", "1000000001"]),
         ("AssumedPriceUsd", ["0", "0.0019", "1000"], ["-0.01", "1000.01"]),
+        ("ResultPage", ["with-references", "without-references", "none"], ["", "None", "yes"]),
+        ("InboxDays", ["0", "1", "3650"], ["-1", "3651"]),
+        ("ResultsDays", ["0", "1", "3650"], ["-1", "3651"]),
         ("PollPlanSeconds", ["1", "20,10", "99999"], ["", "0", "20,", "1.5", "-1", "100000"]),
         ("MaxQueueSeconds", ["1", "86400"], ["0", "86401"]),
         ("DeadlineSeconds", ["1", "82800"], ["0", "82801"]),

@@ -10,6 +10,7 @@ import pytest
 
 from bucketbrush import observability
 from bucketbrush.adapters import ledger
+from bucketbrush.domain import layout
 from bucketbrush.domain.jobs import Job, Outcome
 from bucketbrush.domain.life import State
 from bucketbrush.events import ExecutionEnded, parse
@@ -19,22 +20,36 @@ from tests.template.stack import ROOT, Json, Resources, Values, listed, most, st
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-FUNCTIONS = ["SubmitFunction", "StatusFunction", "FinalizeFunction", "SweepFunction"]
+FUNCTIONS = ["SubmitFunction", "StatusFunction", "FinalizeFunction", "BatchFunction", "SweepFunction"]
 BUCKETS = {"InboxBucket": "InboxBucketPolicy", "ResultsBucket": "ResultsBucketPolicy"}
-QUEUES = ["SubmitQueue", "SubmitDeadLetters", "DropRuleDeadLetters", "ExecutionEndedQueue", "ExecutionEndedDeadLetters"]
+QUEUES = [
+    *("SubmitQueue", "SubmitDeadLetters", "DropRuleDeadLetters"),
+    *("BatchQueue", "BatchDeadLetters", "ExecutionEndedQueue", "ExecutionEndedDeadLetters"),
+]
 # Each rule with the queues that it sends to.
-RULES = {"DropRule": ("SubmitQueue", "DropRuleDeadLetters"), "ExecutionEndedRule": ("ExecutionEndedQueue",)}
-DEAD_LETTERS = {"SubmitDeadLetters", "DropRuleDeadLetters", "ExecutionEndedDeadLetters"}
+RULES = {
+    **dict.fromkeys(("DropRule", "RequestRule"), ("SubmitQueue", "DropRuleDeadLetters")),
+    "ExecutionEndedRule": ("ExecutionEndedQueue",),
+}
+DEAD_LETTERS = {"SubmitDeadLetters", "BatchDeadLetters", "DropRuleDeadLetters", "ExecutionEndedDeadLetters"}
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
 # Statements that need every resource, and why.
 ALL_RESOURCES = {
     "DeliverLogs": "log delivery has no resource of its own (Step Functions Developer Guide, CloudWatch Logs)",
 }
-# Which objects of which bucket any role may touch.
-PREFIXES = {
-    "InboxBucket": {f"${{InboxBucket.Arn}}/{prefix}/*" for prefix in ("inbox", "references", "presets")},
-    "ResultsBucket": {"${ResultsBucket.Arn}/results/*"},
+# Deployments with buckets of their own, and with one that exists for both: what stands where, and who may touch it.
+MINE = {
+    "ExistingInboxBucket": "mine",
+    "InboxPrefix": "photos/in/",
+    "PresetsPrefix": "photos/presets/",
+    "ReferencesPrefix": "photos/refs/",
+    "ExistingResultsBucket": "mine",
+    "ResultsKey": "photos/out/{date}/{job_id}/{index}.{ext}",
+}
+PLACES = {
+    "own": ({}, "<InboxBucket>", ("inbox/", "references/", "presets/"), "<ResultsBucket>", "results/"),
+    "mine": (MINE, "mine", ("photos/in/", "photos/refs/", "photos/presets/"), "mine", "photos/out/"),
 }
 
 
@@ -70,6 +85,7 @@ def test_roles_are_assumed_by_their_service_alone(resources: Resources) -> None:
         "SubmitRole": [(functions, "sts:AssumeRole")],
         "StatusRole": [(functions, "sts:AssumeRole")],
         "FinalizeRole": [(functions, "sts:AssumeRole")],
+        "BatchRole": [(functions, "sts:AssumeRole")],
         "SweepRole": [(functions, "sts:AssumeRole")],
         "JobsMachineRole": [({"Service": "states.amazonaws.com"}, "sts:AssumeRole")],
         "SignerRole": [({"AWS": _arn("SubmitRole")}, "sts:AssumeRole")],
@@ -90,26 +106,72 @@ def test_permissions_name_their_resources(resources: Resources) -> None:
     assert wide == set(ALL_RESOURCES)
 
 
-def test_objects_are_reached_by_prefix_only(resources: Resources) -> None:
-    seen = set()
+@pytest.mark.parametrize("name", PLACES)
+def test_objects_are_reached_by_prefix_only(template: Json, resources: Resources, name: str) -> None:
+    overrides, inbox, (drops, references, presets), results, prefix = PLACES[name]
+    values = Values.deployed(template, overrides)
+    found: dict[str, set[tuple[str, str]]] = {}
     for role, statement in _roles(resources):
         for action in listed(statement["Action"]):
-            service, verb = action.split(":")
-            if service != "s3":
-                continue
-            for resource in listed(statement["Resource"]):
-                if verb == "ListBucket":
-                    assert resource in [_arn(name) for name in BUCKETS], role
-                else:
-                    seen.add(resource["Fn::Sub"])
-    assert seen == set.union(*PREFIXES.values())
+            if action.startswith("s3:"):
+                arns = listed(values.resolve(statement["Resource"]))
+                touched = {(action.removeprefix("s3:"), arn.removeprefix("arn:<AWS::Partition>:s3:::")) for arn in arns}
+                found.setdefault(role, set()).update(touched)
+    seen, kept = ("GetObject", "GetObjectVersion"), ("GetObject", "PutObject", "AbortMultipartUpload")
+    pictures = {(verb, f"{inbox}/{place}*") for verb in seen for place in (drops, references)}
+    stored = {(verb, f"{results}/{prefix}*") for verb in kept}
+    lists = {("ListBucket", inbox), ("ListBucketVersions", inbox)}
+    assert found == {
+        "SubmitRole": pictures | {(verb, f"{inbox}/{presets}*") for verb in seen} | lists,
+        "SignerRole": pictures,
+        "FinalizeRole": pictures | stored | {("PutObjectTagging", f"{results}/{prefix}*"), ("ListBucket", results)},
+        "BatchRole": {(verb, f"{inbox}/{drops}*") for verb in seen} | stored,
+    }
 
 
-def test_the_signer_reads_pictures_and_nothing_else(resources: Resources) -> None:
-    (statement,) = resources.statements("SignerRole")
-    assert sorted(statement["Action"]) == ["s3:GetObject", "s3:GetObjectVersion"]
-    assert statement["Resource"] == [
-        {"Fn::Sub": f"${{InboxBucket.Arn}}/{prefix}/*"} for prefix in ("inbox", "references")
+@pytest.mark.parametrize("name", PLACES)
+def test_lists_are_of_a_prefix_but_for_missing_presets(template: Json, resources: Resources, name: str) -> None:
+    overrides, _, (drops, _, _), _, prefix = PLACES[name]
+    values = Values.deployed(template, overrides)
+    found = {
+        (role, action): values.resolve(statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", "all"))
+        for role, statement in _roles(resources)
+        for action in listed(statement["Action"])
+        if action.startswith("s3:List")
+    }
+    assert found == {
+        ("SubmitRole", "s3:ListBucket"): "all",
+        ("SubmitRole", "s3:ListBucketVersions"): f"{drops}*",
+        ("FinalizeRole", "s3:ListBucket"): f"{prefix}*",
+    }
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_the_functions_are_told_where_things_lie(template: Json, resources: Resources, name: str) -> None:
+    overrides, inbox, (drops, references, presets), results, prefix = PLACES[name]
+    values = Values.deployed(template, overrides)
+    given = resources.properties("SubmitFunction")["Environment"]["Variables"]
+    variables = {variable: values.resolve(value) for variable, value in given.items()}
+    prefixes = [variables[f"{kind}_PREFIX"] for kind in ("INBOX", "REFERENCES", "PRESETS")]
+    assert (variables["INBOX_BUCKET"], *prefixes) == (inbox, drops, references, presets)
+    assert variables["RESULTS_BUCKET"] == results
+    assert layout.results_prefix(variables["RESULTS_KEY"]) == prefix
+    outputs = {output: values.resolve(item["Value"]) for output, item in template["Outputs"].items()}
+    assert (outputs["InboxBucket"], outputs["ResultsBucket"]) == (inbox, results)
+
+
+def test_a_bucket_that_exists_is_left_alone(template: Json) -> None:
+    """Neither made nor given a policy; and what the stack makes it can take away from nobody."""
+    made = {name: item.get("Condition") for name, item in template["Resources"].items() if "Bucket" in name}
+    assert {name: condition for name, condition in made.items() if "Layer" not in name} == {
+        **dict.fromkeys(("InboxBucket", "InboxBucketPolicy"), "CreateInbox"),
+        **dict.fromkeys(("ResultsBucket", "ResultsBucketPolicy"), "CreateResults"),
+    }
+
+
+def test_the_signer_reads_nothing_else(resources: Resources) -> None:
+    assert [statement["Action"] for statement in resources.statements("SignerRole")] == [
+        ["s3:GetObject", "s3:GetObjectVersion"]
     ]
     assert resources.properties("SignerRole")["MaxSessionDuration"] == 3600
 
@@ -141,12 +203,12 @@ def test_only_submit_may_pay(resources: Resources) -> None:
     }
 
 
-def test_only_finalize_touches_results(resources: Resources) -> None:
+def test_only_finalize_and_batch_touch_results(resources: Resources) -> None:
     touching = {role for role, statement in _roles(resources) if "ResultsBucket" in " ".join(strings(statement))}
-    assert touching == {"FinalizeRole"}
+    assert touching == {"FinalizeRole", "BatchRole"}
     holders = _holders(resources)
-    assert holders["s3:PutObject"] == holders["sns:Publish"] == {"FinalizeRole"}
-    assert holders["events:PutEvents"] == {"StatusRole", "FinalizeRole"}
+    assert holders["s3:PutObject"] == holders["sns:Publish"] == {"FinalizeRole", "BatchRole"}
+    assert holders["events:PutEvents"] == {"SubmitRole", "StatusRole", "FinalizeRole", "BatchRole"}
     assert not {"s3:DeleteObject", "s3:DeleteObjectVersion", "dynamodb:DeleteItem"} & set(holders)
 
 
@@ -168,8 +230,10 @@ DOES = {
         "StatusRole": {"UpdateItem"},
         "FinalizeRole": {"GetItem", "PutItem", "UpdateItem"},
         "SweepRole": {"GetItem", "UpdateItem"},
+        "BatchRole": {"BatchGetItem"},
         "JobsMachineRole": {"GetItem"},
     },
+    "BatchesTable": {"BatchRole": {"GetItem", "PutItem"}},
     "its index": {"SweepRole": {"Query"}},
     "LimitsTable": {"SubmitRole": {"GetItem", "UpdateItem"}, "FinalizeRole": {"UpdateItem"}, "SweepRole": {"GetItem"}},
 }
@@ -177,7 +241,7 @@ DOES = {
 
 def test_each_does_to_the_tables_what_its_part_needs(resources: Resources) -> None:
     index = {"Fn::Sub": f"${{JobsTable.Arn}}/index/{ledger._OPEN_INDEX}"}
-    arns = {"JobsTable": _arn("JobsTable"), "its index": index, "LimitsTable": _arn("LimitsTable")}
+    arns = {**{name: _arn(name) for name in TABLES}, "its index": index}
     found: dict[str, dict[str, set[str]]] = {}
     for role, statement in _roles(resources):
         for action in listed(statement["Action"]):
@@ -226,15 +290,23 @@ def test_functions_run_where_the_parameters_say(resources: Resources, function: 
 # ---- The ways in -------------------------------------------------------------------------------------------------
 
 
-def test_the_rules_filter_as_little_as_they_can(resources: Resources) -> None:
+def test_the_rules_filter_as_little_as_they_can(template: Json, resources: Resources) -> None:
     """Suffixes are compared in code, caseless: a rule that filters them would drop files without a word."""
-    patterns = {name: rule["EventPattern"] for name, rule in resources.of("AWS::Events::Rule").items() if name in RULES}
-    assert patterns == {
+    rules = {name: rule["EventPattern"] for name, rule in resources.of("AWS::Events::Rule").items() if name in RULES}
+    key = rules["DropRule"]["detail"]["object"]["key"]
+    bucket = rules["DropRule"]["detail"]["bucket"].pop("name")
+    assert [Values.deployed(template, overrides).resolve(bucket) for overrides in ({}, MINE)] == [
+        ["<InboxBucket>"],
+        ["mine"],
+    ]
+    assert rules == {
         "DropRule": {
             "source": ["aws.s3"],
             "detail-type": ["Object Created"],
-            "detail": {"bucket": {"name": [{"Ref": "InboxBucket"}]}, "object": {"key": [{"prefix": "inbox/"}]}},
+            "detail": {"bucket": {}, "object": {"key": key}},
         },
+        # It must name the stack: two that hear one event would both pay for it.
+        "RequestRule": {"detail-type": ["Image Job Requested"], "detail": {"stack": [{"Ref": "AWS::StackName"}]}},
         "ExecutionEndedRule": {
             "source": ["aws.states"],
             "detail-type": ["Step Functions Execution Status Change"],
@@ -244,6 +316,7 @@ def test_the_rules_filter_as_little_as_they_can(resources: Resources) -> None:
             },
         },
     }
+    assert key == [{"prefix": {"Ref": "InboxPrefix"}}, {"prefix": {"Ref": "PresetsPrefix"}}]
 
 
 @pytest.mark.parametrize("rule", RULES)
@@ -260,13 +333,15 @@ def test_what_a_rule_cannot_deliver_is_kept_or_found_by_the_sweep(resources: Res
 def test_only_the_rule_may_send_to_its_queues(resources: Resources, rule: str) -> None:
     queues = [*RULES[rule]]
     policies = resources.of("AWS::SQS::QueuePolicy").values()
-    assert len(policies) == len(RULES)
+    assert len(policies) == len({*RULES.values()})
     (policy,) = [item for item in policies if item["Queues"] == [{"Ref": name} for name in queues]]
     (statement,) = policy["PolicyDocument"]["Statement"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"
     assert statement["Resource"] in ([_arn(name) for name in queues], _arn(queues[0]))
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": _arn(rule)}}
+    rules = [_arn(name) for name in RULES if RULES[name] == RULES[rule]]
+    assert listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rules
+    assert [*statement["Condition"]] == ["ArnEquals"]
 
 
 def test_of_an_execution_the_name_alone_passes(resources: Resources) -> None:
@@ -324,6 +399,12 @@ def test_an_ended_execution_is_tried_five_times(resources: Resources) -> None:
     assert queue["VisibilityTimeout"] >= 6 * resources.properties("SweepFunction")["Timeout"]
 
 
+def test_a_turn_of_a_batch_is_tried_five_times(resources: Resources) -> None:
+    queue = resources.properties("BatchQueue")
+    assert queue["RedrivePolicy"] == {"deadLetterTargetArn": _arn("BatchDeadLetters"), "maxReceiveCount": 5}
+    assert queue["VisibilityTimeout"] >= 6 * resources.properties("BatchFunction")["Timeout"]
+
+
 def test_messages_are_taken_one_at_a_time(resources: Resources) -> None:
     mappings = {item["FunctionName"]["Ref"]: item for item in resources.of("AWS::Lambda::EventSourceMapping").values()}
     assert mappings == {
@@ -333,6 +414,12 @@ def test_messages_are_taken_one_at_a_time(resources: Resources) -> None:
             "BatchSize": 1,
             "FunctionResponseTypes": ["ReportBatchItemFailures"],
             "ScalingConfig": {"MaximumConcurrency": {"Ref": "MaximumConcurrency"}},
+        },
+        "BatchFunction": {
+            "EventSourceArn": _arn("BatchQueue"),
+            "FunctionName": {"Ref": "BatchFunction"},
+            "BatchSize": 1,
+            "ScalingConfig": {"MaximumConcurrency": 2},
         },
         "SweepFunction": {
             "EventSourceArn": _arn("ExecutionEndedQueue"),
@@ -381,7 +468,7 @@ def test_only_the_inbox_tells_eventbridge(resources: Resources) -> None:
     assert told == {"InboxBucket": on, "ResultsBucket": None}
 
 
-TABLES = {"JobsTable": "job_id", "LimitsTable": "name"}
+TABLES = {"JobsTable": "job_id", "BatchesTable": "batch_id", "LimitsTable": "name"}
 
 
 @pytest.mark.parametrize(("name", "key"), TABLES.items())
@@ -396,10 +483,10 @@ def test_tables_cost_by_use_are_encrypted_and_can_be_restored(resources: Resourc
     assert "TableName" not in table, "a fixed name would let only one stack exist"
 
 
-def test_the_ledger_alone_forgets_by_ttl(resources: Resources) -> None:
+def test_jobs_and_batches_are_forgotten_by_ttl(resources: Resources) -> None:
     ttl = {"AttributeName": "expires_at", "Enabled": True}
     found = {name: table.get("TimeToLiveSpecification") for name, table in resources.of("AWS::DynamoDB::Table").items()}
-    assert found == {"JobsTable": ttl, "LimitsTable": None}
+    assert found == {"JobsTable": ttl, "BatchesTable": ttl, "LimitsTable": None}
 
 
 def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Resources) -> None:
@@ -475,6 +562,7 @@ def test_an_alarm_rings_for_everything_that_is_stuck(resources: Resources) -> No
     service = ("service", "Ref", "AWS::StackName")
     assert {name: _watched(alarm) for name, alarm in resources.of("AWS::CloudWatch::Alarm").items()} == {
         "SubmitDeadLettersAlarm": (*depth, "SubmitDeadLetters", "QueueName"),
+        "BatchDeadLettersAlarm": (*depth, "BatchDeadLetters", "QueueName"),
         "DropRuleDeadLettersAlarm": (*depth, "DropRuleDeadLetters", "QueueName"),
         "ExecutionEndedDeadLettersAlarm": (*depth, "ExecutionEndedDeadLetters", "QueueName"),
         "ExecutionsFailedAlarm": ("AWS/States", "ExecutionsFailed", "StateMachineArn", "Ref", "JobsMachine"),

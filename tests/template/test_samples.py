@@ -9,8 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush import events
-from bucketbrush.events import AgainCall, ExecutionEnded, FinalizeCall, Message, ObjectCreated, StatusCall
-from bucketbrush.intake import Again, Drop
+from bucketbrush.events import (
+    AgainCall,
+    BatchMessage,
+    ExecutionEnded,
+    FinalizeCall,
+    LineCall,
+    Message,
+    ObjectCreated,
+    RequestCall,
+    StatusCall,
+)
+from bucketbrush.intake import Again, BatchLine, Drop, Request
 from tests.template.stack import ROOT, Resources
 
 if TYPE_CHECKING:
@@ -20,6 +30,10 @@ SAMPLES = sorted((ROOT / "events").iterdir())
 QUEUES: dict[str, tuple[str, Any, type | None]] = {
     "submit-queue-batch.json": ("SubmitQueue", ObjectCreated, Drop),
     "submit-again-batch.json": ("SubmitQueue", AgainCall, Again),
+    "submit-request-batch.json": ("SubmitQueue", RequestCall, Request),
+    "batch-queue-batch.json": ("BatchQueue", BatchMessage, None),
+    "batch-turn-batch.json": ("BatchQueue", BatchMessage, None),
+    "batch-line-batch.json": ("SubmitQueue", LineCall, BatchLine),
     "sweep-queue-batch.json": ("ExecutionEndedQueue", ExecutionEnded, None),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
@@ -28,9 +42,16 @@ CALLS: dict[str, Callable[[Any], Any]] = {
     "finalize-call.json": lambda event: events.parse(FinalizeCall, event),
     "finalize-bill-call.json": lambda event: events.parse(FinalizeCall, event).bill,
     "object-created.json": lambda event: events.parse_message(json.dumps(event)),
+    "image-job-requested.json": lambda event: events.parse_message(json.dumps(event)),
+    "request-message.json": lambda event: events.parse_message(json.dumps(event)),
+    "request-call.json": events.parse_request,
 }
-# A job document is no event; the schedule says no more than that it is time; of an ended execution its name passes.
-OTHERS = {"job-document.json", "sweep-schedule.json", "execution-ended.json"}
+# A job document is no event; the schedule says no more than that it is time; of an ended execution its name passes;
+# two are what a caller makes a request of.
+OTHERS = {
+    *("job-document.json", "sweep-schedule.json", "execution-ended.json"),
+    *("put-events-entries.json", "caller-workflow.json"),
+}
 
 
 def sample(name: str) -> Any:
@@ -63,6 +84,24 @@ def test_a_batch_is_one_as_sqs_makes_it(resources: Resources, name: str) -> None
 def test_the_drop_in_the_queue_is_the_drop() -> None:
     (record,) = sample("submit-queue-batch.json")["Records"]
     assert json.loads(record["body"]) == sample("object-created.json")
+
+
+def test_the_request_in_the_queue_is_the_request() -> None:
+    (record,) = sample("submit-request-batch.json")["Records"]
+    assert json.loads(record["body"]) == sample("request-message.json")
+
+
+def test_the_entry_that_a_caller_puts_is_the_event_that_comes() -> None:
+    (entry,) = sample("put-events-entries.json")
+    event = sample("image-job-requested.json")
+    put = (entry["Source"], entry["DetailType"], json.loads(entry["Detail"]))
+    assert put == (event["source"], event["detail-type"], event["detail"])
+
+
+def test_a_callers_workflow_waits_for_the_job() -> None:
+    paint = sample("caller-workflow.json")["States"]["Paint"]
+    assert paint["Resource"].endswith(":startExecution.sync:2")
+    assert paint["Arguments"]["StateMachineArn"].endswith(":stateMachine:bucketbrush-jobs")
 
 
 def test_the_schedule_is_an_event_without_records(resources: Resources) -> None:

@@ -10,8 +10,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
 from bucketbrush.adapters.answers import Bill, Task, TaskState
+from bucketbrush.adapters.objects import NO_TAGS, Facts
 from bucketbrush.bill import LookForBill
 from bucketbrush.depart import Depart
+from bucketbrush.display import Display
+from bucketbrush.documents import Documents
+from bucketbrush.domain.companions import Put
 from bucketbrush.domain.departures import Schedule
 from bucketbrush.domain.errors import (
     BudgetBusy,
@@ -25,9 +29,10 @@ from bucketbrush.domain.errors import (
     TaskFailed,
 )
 from bucketbrush.domain.jobs import Departure, Invocation, Job, ObjectVersion, dropped_job_id
+from bucketbrush.domain.layout import RESULTS_KEY
 from bucketbrush.domain.life import WRITE_ONCE, Actor, State, demand_once, demand_step
 from bucketbrush.domain.money import Budget, budget_change
-from bucketbrush.domain.pictures import is_whole, sniff
+from bucketbrush.domain.pictures import is_whole, pixels, sniff
 from bucketbrush.domain.result import Picture
 from bucketbrush.finalize import Finalize
 from bucketbrush.handover import HandOver
@@ -36,12 +41,14 @@ from bucketbrush.prepare import Prepare
 from bucketbrush.settings import (
     FinalizeSettings,
     ReferenceHandover,
+    ResultPage,
     StatusSettings,
     SubmitSettings,
     SweepSettings,
     UnknownPolicy,
 )
 from bucketbrush.status import Status
+from bucketbrush.store import Store
 from bucketbrush.submit import Submit
 from bucketbrush.sweep import Sweep
 from tests.models import OURS
@@ -50,8 +57,9 @@ from tests.samples import picture
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bucketbrush.adapters.objects import Tags
     from bucketbrush.adapters.toapis import ToApis
-    from bucketbrush.domain.result import Announcement, LateNotice
+    from bucketbrush.domain.result import Announcement, LateNotice, SubmittedNotice
 
 INBOX = "inbox-bucket"
 PNG, JPEG = picture(), picture("JPEG")
@@ -63,6 +71,7 @@ LEASE_SECONDS = 65
 SWEEP_AFTER_SECONDS = 900
 DEADLINE_SECONDS = 3600
 
+CHECKSUM = "crc64nvme:AAAAAAAAAAA="
 STEP = 250  # milliseconds between two departures
 
 _FUNCTION: dict[str, Any] = {"jobs_table": "jobs", "limits_table": "limits", "keep_days": 400}
@@ -75,6 +84,13 @@ _PROVIDER: dict[str, Any] = {
 SUBMIT_SETTINGS = SubmitSettings(
     **_PROVIDER,
     inbox_bucket=INBOX,
+    inbox_prefix="inbox/",
+    presets_prefix="presets/",
+    references_prefix="references/",
+    results_bucket="results-bucket",
+    results_key=RESULTS_KEY,
+    companion_seconds=60,
+    batch_queue_url="https://queue/batches",
     jobs_machine_arn="arn:machine",
     signer_role_arn="arn:role",
     poll_plan_seconds=(20, 10),
@@ -93,7 +109,10 @@ STATUS_SETTINGS = StatusSettings(**_PROVIDER, deadline_seconds=DEADLINE_SECONDS,
 FINALIZE_SETTINGS = FinalizeSettings(
     **_PROVIDER,
     result_hosts=("toapis.com",),
+    inbox_prefix="inbox/",
+    result_page=ResultPage.WITH_REFERENCES,
     results_bucket="results-bucket",
+    results_key=RESULTS_KEY,
     lookup_seconds=300,
     topic_arn="arn:t",
     deadline_seconds=DEADLINE_SECONDS,
@@ -250,19 +269,45 @@ class FakeDepartures:
 
 
 class FakeObjects:
-    """A bucket: what was written last is the current version, numbered by key."""
+    """A bucket: what was written last is the current version, numbered by key.
+
+    Copies come from ``inbox``. ``problems`` are what writing to these keys raises, pictures left aside.
+    """
 
     def __init__(self, bucket: str) -> None:
         self.bucket = bucket
         self.versions: dict[str, list[bytes]] = {}
         self.writes: list[str] = []
+        self.happened: dict[str, list[Put]] = {}
+        self.metadata: dict[str, dict[str, str]] = {}
+        self.unsaid = 0
+        self.now: Callable[[], float] = lambda: 0.0
+        self.tags: dict[str, dict[str, str | None]] = {}
+        self.content_types: dict[str, str] = {}
+        self.problems: dict[str, Exception] = {}
+        self.inbox = self
 
     def put(self, key: str, content: bytes) -> ObjectVersion:
         self.versions.setdefault(key, []).append(content)
         self.writes.append(key)
         version = self.current(key)
         assert version is not None
+        self.happened.setdefault(key, []).append(Put(int(self.now()), version))
         return version
+
+    def delete(self, key: str) -> None:
+        """Delete the current version; the others stay."""
+        self.happened[key].append(Put(int(self.now()), None))
+
+    def read_current(self, key: str, most: int) -> tuple[ObjectVersion, bytes] | None:
+        version, text = self.current(key), self.read(key, most)
+        return None if version is None or text is None else (version, text)
+
+    def facts(self, version: ObjectVersion) -> Facts:
+        return Facts(self.metadata.get(version.key, {}), self.unsaid, CHECKSUM)
+
+    def history(self, key: str) -> dict[str, list[Put]]:
+        return {name: puts for name, puts in self.happened.items() if name.startswith(key)}
 
     def read(self, key: str, most: int) -> bytes | None:
         return self.versions[key][-1][:most] if key in self.versions else None
@@ -286,11 +331,24 @@ class FakeObjects:
             bucket=self.bucket, key=key, version_id=str(len(contents) - 1), etag="e", size=len(contents[-1])
         )
 
-    def write_once(self, key: str, document: dict[str, Any]) -> bool:
+    def write_once(self, key: str, document: dict[str, Any], tags: Tags = NO_TAGS) -> bool:
+        return self._put_once(key, json.dumps(document).encode(), "application/json", tags)
+
+    def write_page(self, key: str, html: str, tags: Tags = NO_TAGS) -> None:
+        _answer(self.problems.get(key))
+        self.put(key, html.encode())
+        self.tags[key] = {**tags}
+
+    def _put_once(self, key: str, content: bytes, content_type: str, tags: Tags) -> bool:
+        _answer(self.problems.get(key))
         if key in self.versions:
             return False
-        self.put(key, json.dumps(document).encode())
+        self.put(key, content)
+        self.tags[key], self.content_types[key] = {**tags}, content_type
         return True
+
+    def copy_once(self, version: ObjectVersion, key: str, content_type: str, tags: Tags = NO_TAGS) -> bool:
+        return self._put_once(key, b"".join(self.inbox.chunks(version)), content_type, tags)
 
     def keys(self, prefix: str) -> frozenset[str]:
         return frozenset(key for key in self.versions if key.startswith(prefix))
@@ -299,9 +357,10 @@ class FakeObjects:
         content = self.versions[key][-1]
         kind = sniff(content)
         assert kind is not None
-        return Picture(key=key, bytes=len(content), format=kind, sha256=hashlib.sha256(content).hexdigest())
+        sha256 = hashlib.sha256(content).hexdigest()
+        return Picture(key=key, bytes=len(content), format=kind, pixels=pixels(kind, content), sha256=sha256)
 
-    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None) -> Picture:
+    def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None, tags: Tags = NO_TAGS) -> Picture:
         content = b"".join(chunks)
         kind = sniff(content)
         if kind is None or announced not in (None, len(content)) or not is_whole(kind, content):
@@ -309,6 +368,7 @@ class FakeObjects:
         key = f"{stem}.{kind}"
         if key not in self.versions:
             self.put(key, content)
+            self.tags[key] = {**tags}
         return self.picture(key)
 
 
@@ -406,7 +466,12 @@ class FakeAnnouncements:
 class FakeBus:
     def __init__(self) -> None:
         self.late: list[LateNotice] = []
+        self.submitted: list[SubmittedNotice] = []
         self.problem: Exception | None = None
+
+    def tell_submitted(self, notice: SubmittedNotice) -> None:
+        _answer(self.problem)
+        self.submitted.append(notice)
 
     def tell_late(self, notice: LateNotice) -> None:
         _answer(self.problem)
@@ -422,14 +487,25 @@ class FakeExecutions:
         self.asked: list[str] = []
         self.during_status: Callable[[], object] = lambda: None
 
-    def start(self, job_id: str) -> None:
+    def start(self, job_id: str) -> str:
         self.started.append(job_id)
         self.statuses.setdefault(job_id, "RUNNING")
+        return f"arn:execution:{job_id}"
 
     def status(self, job_id: str) -> str | None:
         self.asked.append(job_id)
         self.during_status()
         return cast("str | None", _answer(self.statuses.get(job_id)))
+
+
+class FakeQueue:
+    """A queue that keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[dict[str, Any]] = []
+
+    def send(self, body: dict[str, Any]) -> None:
+        self.sent.append(body)
 
 
 class FakeFinalizer:
@@ -450,11 +526,12 @@ def task(
     problem: ContentRefused | TaskFailed | None = None,
     completed_at: int | None = 990,
     bill: Bill | None = None,
+    model: str | None = None,
 ) -> Task:
     status = {TaskState.DONE: "completed", TaskState.FAILED: "failed"}.get(state, "in_progress")
     if state is TaskState.FAILED and problem is None:
         problem = TaskFailed("no error text.")
-    return Task("tsk_1", state, status, 50, urls, problem, 960, completed_at, bill)
+    return Task("tsk_1", state, status, 50, urls, problem, 960, completed_at, bill, model)
 
 
 @dataclass
@@ -472,13 +549,17 @@ class World:
     bus: FakeBus = field(default_factory=FakeBus)
     executions: FakeExecutions = field(default_factory=FakeExecutions)
     finalizer: FakeFinalizer = field(default_factory=FakeFinalizer)
+    batches: FakeQueue = field(default_factory=FakeQueue)
     submit_settings: SubmitSettings = SUBMIT_SETTINGS
+    finalize_settings: FinalizeSettings = FINALIZE_SETTINGS
     sweep_settings: SweepSettings = SWEEP_SETTINGS
     no_key: Exception | None = None
     invocations: int = 0
 
     def __post_init__(self) -> None:
         self.api.passing = self._pass
+        self.inbox.now = lambda: self.time
+        self.results.inbox = self.inbox
 
     def _pass(self, seconds: float) -> None:
         self.time += seconds
@@ -495,17 +576,30 @@ class World:
         ledger: Any = self.ledger.of(Actor.SUBMIT)
         settings = self.submit_settings
         handover = HandOver(settings.reference_handover, presigner, inbox, 35, lambda: self.time)
-        prepare = Prepare(inbox, INBOX, OURS, handover.most_bytes)
+        documents = Documents(
+            inbox, settings.inbox, OURS, handover.most_bytes, settings.companion_seconds, lambda: self.time
+        )
+        bus: Any = self.bus
         departures: Any = self.departures
         depart = Depart(
             departures, lambda: self.time, self._pass, settings.max_queue_seconds, settings.refused_wait_seconds
         )
-        return Submit(settings, ledger, prepare, depart, handover, self.connect, lambda: self.time, lambda: 0.5)
+        return Submit(
+            settings=settings,
+            ledger=ledger,
+            prepare=Prepare(documents),
+            depart=depart,
+            handover=handover,
+            bus=bus,
+            connect=self.connect,
+            now=lambda: self.time,
+            jitter=lambda: 0.5,
+        )
 
     @property
     def intake(self) -> Intake:
-        executions: Any = self.executions
-        return Intake(self.submit, executions)
+        fakes: Any = {"executions": self.executions, "batches": self.batches}
+        return Intake(self.submit, **fakes)
 
     @property
     def status(self) -> Status:
@@ -514,12 +608,18 @@ class World:
 
     @property
     def finalize(self) -> Finalize:
-        fakes: Any = {
-            "ledger": self.ledger.of(Actor.FINALIZE),
-            "results": self.results,
-            "announcements": self.announcements,
-        }
-        return Finalize(settings=FINALIZE_SETTINGS, connect=self.connect, now=lambda: self.time, **fakes)
+        results: Any = self.results
+        fakes: Any = {"ledger": self.ledger.of(Actor.FINALIZE), "announcements": self.announcements}
+        settings = self.finalize_settings
+        return Finalize(
+            settings=settings,
+            results=results,
+            store=Store(results, lambda: self.time),
+            display=Display(settings.result_page, results, lambda: self.time),
+            connect=self.connect,
+            now=lambda: self.time,
+            **fakes,
+        )
 
     @property
     def look_for_bill(self) -> LookForBill:
@@ -548,7 +648,7 @@ class World:
     def drop(self, key: str = "inbox/cat.png", content: bytes | None = None) -> Drop:
         """A file in the inbox, a picture of what its name says, and what S3 says of it."""
         made = (JPEG if key.lower().endswith((".jpg", ".jpeg")) else PNG) if content is None else content
-        return Drop(self.inbox.put(key, made), "00617F08299329D189")
+        return Drop(self.inbox.put(key, made), "00617F08299329D189", int(self.time))
 
     def preset(self, name: str = "default", **fields: Any) -> None:
         """A preset in the inbox."""
@@ -562,6 +662,11 @@ class World:
     def row(self, drop: Drop) -> Job:
         """The ledger's row of a drop's job."""
         return self.ledger.rows[dropped_job_id(drop.source, drop.sequencer)]
+
+
+def looked_at(drop: Drop) -> ObjectVersion:
+    """The dropped version with what S3 says of it."""
+    return drop.source.model_copy(update={"checksum": CHECKSUM})
 
 
 def emitted(out: str, name: str) -> list[dict[str, Any]]:

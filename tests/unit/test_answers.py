@@ -356,6 +356,33 @@ def test_an_amount_that_cannot_be_read_is_not_known(odd: Any) -> None:
         assert bill.is_kept
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("gpt-image-2-vip", "gpt-image-2-vip"),
+        (" vendor/model:2026-11 ", "vendor/model:2026-11"),
+        ("m" * 100, "m" * 100),
+        ("m" * 101, None),
+        ("", None),
+        ("two words", None),
+        ("line\nbreak", None),
+        ("\ud800", None),
+        (KEY, None),
+        (f"m-{KEY}", None),
+        (7, None),
+        (None, None),
+        (["gpt-image-2"], None),
+        ({"name": "gpt-image-2"}, None),
+    ],
+)
+def test_the_model_that_answered_is_a_name_or_none(value: Any, found: str | None) -> None:
+    assert task({"id": "tsk_1", "status": "completed", "model": value}).model == found
+
+
+def test_a_task_may_not_name_its_model() -> None:
+    assert task({"id": "tsk_1", "status": "completed"}).model is None
+
+
 @pytest.mark.parametrize("billing", [None, "settled", 7, [], [{"status": "settled", "cost_usd": "1"}]])
 def test_without_a_bill_there_is_none(billing: Any) -> None:
     assert task({"id": "tsk_1", "status": "completed", "billing": billing}).bill is None

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
-USE_CASES = ("submit", "prepare", "depart", "handover", "bill", "status", "finalize", "intake", "sweep")
+USE_CASES = (
+    *("intake", "documents", "prepare", "handover", "depart", "submit", "status"),
+    *("finalize", "store", "display", "bill", "sweep", "batch"),
+)
 # What stands beside the rooms: it makes the clients, or touches none.
 OTHERS = ("wiring", "observability", "__init__")
 MOST_LINES = 40
@@ -97,6 +100,7 @@ RULES = {
             "httpx",
             "aws_lambda_powertools",
             "bucketbrush.domain",
+            "bucketbrush.adapters.announcements",
             "bucketbrush.adapters.answers",
             "bucketbrush.adapters.budgets",
         ),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bucketbrush.domain.errors import RecipeInvalid
+from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.recipe import Place, read_job, request_body
 from local.simulator.answers import RefusedError
 from local.simulator.rules import check
@@ -42,7 +43,7 @@ DOCUMENTS = st.fixed_dictionaries(
 
 def problem(document: dict[str, Any]) -> str:
     try:
-        read_job(document, Place("input", "bucket"), OURS)
+        read_job(document, Place("input", Inbox("bucket")), OURS)
     except RecipeInvalid as refusal:
         return refusal.message
     return ""
@@ -60,7 +61,7 @@ def is_refused_there(body: dict[str, Any]) -> bool:
 @given(document=DOCUMENTS)
 def test_what_we_send_is_taken(document: dict[str, Any]) -> None:
     try:
-        asked = read_job(document, Place("input", "bucket"), OURS)
+        asked = read_job(document, Place("input", Inbox("bucket")), OURS)
     except RecipeInvalid:
         return
     links = [f"https://example.com/{key}" for key in asked.references]

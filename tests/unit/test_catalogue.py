@@ -10,8 +10,9 @@ import pytest
 
 from bucketbrush.domain.catalogue import Catalogue, read_catalogue
 from bucketbrush.domain.errors import RecipeInvalid, SettingsInvalid
+from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.money import picture_price
-from bucketbrush.domain.recipe import Place, read_job, read_preset, request_body
+from bucketbrush.domain.recipe import Place, read_job, read_recipe, request_body
 from bucketbrush.wiring import deployed_catalogue
 from local.engine.controller import ROOT
 from tests.models import MODELS
@@ -43,32 +44,32 @@ def test_the_example_of_the_docs_extends_the_catalogue() -> None:
     catalogue = read_catalogue([BASE, ("models/newer.json", DOCS_EXAMPLE.encode())])
     fields = {"prompt": "p", "resolution": "4K", "size": "7:4", "background": "Transparent", "quality": "low"}
 
-    recipe = read_preset({"model": "gpt-image-2-official", **fields}, "p", catalogue)
+    recipe = read_recipe({"model": "gpt-image-2-official", **fields}, "p", catalogue)
 
     assert recipe["size"] == "7:4"
     assert recipe["resolution"] == "4k"
     assert recipe["background"] == "transparent"
     assert (
-        read_preset({"model": "gpt-image-2-official", "prompt": "p", "size": "AUTO"}, "p", catalogue)["size"] == "auto"
+        read_recipe({"model": "gpt-image-2-official", "prompt": "p", "size": "AUTO"}, "p", catalogue)["size"] == "auto"
     )
     for steep in ("7:2", "1:4", "0:1", "4", "a:b", "16:9 "):
         with pytest.raises(RecipeInvalid, match=r"size: found .*width:height up to 3:1 or 1:3, auto"):
-            read_preset({"model": "gpt-image-2-official", "prompt": "p", "size": steep}, "p", catalogue)
+            read_recipe({"model": "gpt-image-2-official", "prompt": "p", "size": steep}, "p", catalogue)
     asked = read_job(
         {"model": "gpt-image-2-official", "prompt": "p", "references": ["inbox/a.png"], "mask": "inbox/m.png"},
-        Place("input", "b"),
+        Place("input", Inbox("b")),
         catalogue,
     )
     body = request_body(asked.recipe, catalogue["gpt-image-2-official"], ["https://a"], "https://m", "cat-1")
     assert (body["model"], body["image_urls"], body["mask_url"]) == ("gpt-image-2-official", ["https://a"], "https://m")
     assert set(catalogue) > {EDITING, VIP, "gpt-image-2-official"}
     with pytest.raises(RecipeInvalid, match="4k"):
-        read_preset({"model": EDITING, "prompt": "p", "resolution": "4k"}, "p", catalogue)
+        read_recipe({"model": EDITING, "prompt": "p", "resolution": "4k"}, "p", catalogue)
 
 
 def test_a_model_may_be_replaced_field_by_field() -> None:
     catalogue = extended(**{VIP: {"like": VIP, "fields": {"n": {"kind": "whole", "low": 1, "high": 2, "default": 2}}}})
-    recipe = read_preset({"model": VIP, "prompt": "p"}, "p", catalogue)
+    recipe = read_recipe({"model": VIP, "prompt": "p"}, "p", catalogue)
     assert (recipe["n"], recipe["quality"]) == (2, "medium")
 
 
@@ -78,7 +79,7 @@ def test_the_price_list_of_the_docs_prices_every_recipe() -> None:
     catalogue = read_catalogue([BASE, ("models/prices.json", example[1].encode())])
     recipes = [{"quality": "low"}, {"quality": "high"}, {"resolution": "4k"}]
     prices = [
-        picture_price(read_preset({"model": VIP, "prompt": "p", **recipe}, "p", catalogue), catalogue[VIP], None)
+        picture_price(read_recipe({"model": VIP, "prompt": "p", **recipe}, "p", catalogue), catalogue[VIP], None)
         for recipe in recipes
     ]
     assert prices == [1900, 20_000, 50_000]
@@ -86,7 +87,7 @@ def test_the_price_list_of_the_docs_prices_every_recipe() -> None:
 
 def test_null_takes_a_field_away() -> None:
     catalogue = extended(plain={"like": VIP, "fields": {"quality": None, "response_format": None}})
-    assert "quality" not in read_preset({"model": "plain", "prompt": "p"}, "p", catalogue)
+    assert "quality" not in read_recipe({"model": "plain", "prompt": "p"}, "p", catalogue)
 
 
 @pytest.mark.parametrize(
@@ -123,11 +124,11 @@ def test_prices_that_are_deployed_may_be_replaced() -> None:
 def test_a_model_without_references_takes_no_pictures() -> None:
     catalogue = extended(words={"like": VIP, "references": None})
     with pytest.raises(RecipeInvalid, match='found "words"; allowed: one that takes references'):
-        read_preset({"model": "words", "prompt": "p"}, "p", catalogue)
+        read_recipe({"model": "words", "prompt": "p"}, "p", catalogue)
     document = {"model": "words", "prompt": "p"}
-    assert read_job(document, Place("input", "b"), catalogue).references == ()
+    assert read_job(document, Place("input", Inbox("b")), catalogue).references == ()
     with pytest.raises(RecipeInvalid, match='other fields: found "references"; allowed: model'):
-        read_job({**document, "references": ["inbox/a.png"]}, Place("input", "b"), catalogue)
+        read_job({**document, "references": ["inbox/a.png"]}, Place("input", Inbox("b")), catalogue)
 
 
 @pytest.mark.parametrize(

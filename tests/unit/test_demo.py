@@ -14,8 +14,9 @@ from PIL import Image
 from rich.console import Console
 
 from bucketbrush.domain import layout
+from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.life import State
-from bucketbrush.domain.recipe import Place, read_job, read_preset
+from bucketbrush.domain.recipe import Place, read_job, read_recipe
 from local import demo, progress, samples, serve, terminal
 from local.engine.sam import DeployError
 from tests.models import OURS
@@ -36,7 +37,8 @@ def item(**values: Any) -> dict[str, Any]:
 def message(outcome: str = "completed", key: str = KEY, sent: int = 1_700_000_012_500) -> dict[str, Any]:
     """What the SQS subscriber of the results topic gets."""
     place = {"bucket": "results-bucket", "key": "results/cat-1/result.json"}
-    announcement = {"source": {"key": key}, "outcome": outcome, "result": place, "pictures": []}
+    page = {**place, "key": "results/cat-1/index.html"}
+    announcement = {"source": {"key": key}, "outcome": outcome, "result": place, "page": page, "pictures": []}
     envelope = {
         "Type": "Notification",
         "Subject": f"Bucketbrush {outcome}: cat-1",
@@ -87,10 +89,10 @@ def test_a_sample_is_a_picture_and_always_the_same(
 def test_the_samples_use_each_model_once_and_one_preset_makes_two_pictures() -> None:
     plan = demo.make_plan([], None, None)
     assert {preset["model"] for preset in plan.presets.values()} == set(OURS)
-    recipes = [read_preset(dict(preset), "preset", OURS) for preset in plan.presets.values()]
+    recipes = [read_recipe(dict(preset), "preset", OURS) for preset in plan.presets.values()]
     assert sorted(recipe["n"] for recipe in recipes) == [1, 2]
     assert len(plan.drops) == 3
-    assert {layout.preset_name(key) for key in plan.drops} == set(plan.presets)
+    assert {Inbox("").preset_name(key) for key in plan.drops} == set(plan.presets)
     assert not [key for key, content in plan.drops.items() if layout.drop_problem(key, len(content))]
 
 
@@ -111,7 +113,7 @@ def test_own_files_are_dropped_under_their_names(tmp_path: Path) -> None:
         "inbox/a dog.jpeg": b"a dog.jpeg",
         "inbox/default/3/cat.PNG": b"sub/cat.PNG",
     }
-    assert {layout.preset_name(key) for key in plan.drops} == {"default"}
+    assert {Inbox("").preset_name(key) for key in plan.drops} == {"default"}
 
 
 def test_every_file_that_cannot_be_dropped_is_named_at_once(tmp_path: Path) -> None:
@@ -235,7 +237,7 @@ def test_the_summary_shows_outcomes_times_and_messages_as_they_are() -> None:
     assert f"{KEY}: 1 of 2 [red]pictures\n" in text
     assert "subject: Bucketbrush completed: cat-1" in text
     assert "attributes: outcome=completed" in text
-    assert "s3://results-bucket/results/cat-1/  result.json" in text
+    assert "s3://results-bucket/results/cat-1/  result.json index.html\n" in text
     assert max(map(len, text.splitlines()[:8])) <= 80
 
 
@@ -307,6 +309,6 @@ def test_the_printed_lines_name_the_stack_and_hold_valid_json() -> None:
     assert "aws s3 cp build/local/sample.jpg s3://in/inbox/" in lines
     started = next(line for line in lines if "start-execution" in line)
     document = json.loads(started.partition("--input ")[2].strip("'"))
-    assert read_job(document, Place("input", "bucket"), OURS).recipe["n"] == 1
+    assert read_job(document, Place("input", Inbox("bucket")), OURS).recipe["n"] == 1
     found = next(line for line in lines if "get-item" in line)
     assert json.loads(found.partition("--key ")[2].strip("'")) == {"job_id": {"S": "my-job-1"}}

@@ -76,6 +76,8 @@ def test_where_money_may_have_moved(money: Money, names: set[str]) -> None:
 def test_what_helps_when_it_is_tried_again() -> None:
     assert {kind.__name__ for kind in CLASSES if kind.retryable} == {
         "JobBusy",
+        "BatchBusy",
+        "MessagesUnsent",
         "DepartureAhead",
         "IntakePaused",
         "DeparturesBusy",
@@ -88,6 +90,7 @@ def test_what_helps_when_it_is_tried_again() -> None:
         "ResultUnstored",
         "LinkDead",
         "HandoverUnfinished",
+        "CompanionAwaited",
         "AnnouncementFailed",
         "SweepIncomplete",
     }

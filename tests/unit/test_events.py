@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bucketbrush import events
 from bucketbrush.domain.errors import EventUnreadable
-from bucketbrush.domain.jobs import JOB_ID, Job
+from bucketbrush.domain.jobs import JOB_ID, Job, Line, ObjectVersion
+from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import Place, read_job
 from bucketbrush.events import (
@@ -22,7 +23,7 @@ from bucketbrush.events import (
     StatusCall,
     SubmitCall,
 )
-from bucketbrush.intake import Again, Drop
+from bucketbrush.intake import Again, BatchLine, Drop, Request
 from tests.models import OURS
 from tests.unit.test_architecture import ROOT
 
@@ -61,6 +62,13 @@ def dropped(key: str = "inbox/poster/cat.png", **changes: Any) -> dict[str, Any]
     }
 
 
+def requested(**changes: Any) -> dict[str, Any]:
+    """An event by which another service asks for a job."""
+    detail = {"stack": "bucketbrush", "request_id": "order-4711", "job": {"prompt": SECRET}, **changes}
+    given = {name: value for name, value in detail.items() if value is not None}
+    return {**dropped(), "source": "shop", "detail-type": "Image Job Requested", "detail": given}
+
+
 def sample(name: str) -> Any:
     return json.loads((EVENTS / name).read_text())
 
@@ -89,7 +97,7 @@ def test_the_samples_are_events_as_they_come() -> None:
     assert "Records" not in sample("sweep-schedule.json")
     document = sample("job-document.json")
     assert events.parse_order(sample("submit-call.json")).document == document
-    asked = read_job(document, Place("sample", source.bucket), OURS)
+    asked = read_job(document, Place("sample", Inbox(source.bucket)), OURS)
     assert (asked.recipe["size"], list(asked.references)) == ("3:2", document["references"])
 
 
@@ -101,7 +109,9 @@ def test_a_drop_is_an_object_version() -> None:
         "version_id": "IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
         "etag": "b57f9512698f4b09e608f4f2a65852e5",
         "size": 5,
+        "checksum": None,
     }
+    assert drop.at == 1_636_675_200
     assert drop.sequencer == "00617F08299329D189"
 
 
@@ -130,6 +140,32 @@ def test_a_message_may_ask_for_a_job_again(body: str, again: Again) -> None:
     assert events.parse_message(body) == again
 
 
+DOCUMENT = '{"n":1,"prompt":"a"}'
+
+
+@pytest.mark.parametrize(
+    ("message", "request_"),
+    [
+        ({"request_id": "1", "job": {"prompt": "a", "n": 1}}, Request("", "1", DOCUMENT)),
+        ({"job": {"n": 1, "prompt": "a"}, "caller": "shop", "request_id": "1"}, Request("shop", "1", DOCUMENT)),
+        (requested(job={"n": 1, "prompt": "a"}), Request("shop", "order-4711", DOCUMENT)),
+        (requested(caller="till", job={"n": 1, "prompt": "a"}), Request("till", "order-4711", DOCUMENT)),
+    ],
+)
+def test_a_request_is_the_same_whichever_way_it_comes(message: dict[str, Any], request_: Request) -> None:
+    assert events.parse_message(json.dumps(message)) == request_
+    if "detail" not in message:
+        assert events.parse_request(message) == request_
+
+
+def test_a_line_of_a_batch_is_a_place_in_a_file() -> None:
+    source = {"bucket": "b", "key": "inbox/a.jobs.jsonl", "version_id": "v"}
+    line = {"source": source, "number": 3, "start": 10, "length": 5, "batch": "a-1", "requested_at": 9}
+    assert events.parse_message(json.dumps({"line": line})) == BatchLine(
+        ObjectVersion(**source), Line(number=3, start=10, length=5), "a-1", 9
+    )
+
+
 @pytest.mark.parametrize("key", ["inbox/again.png", 'inbox/"again".png', "inbox/again/cat.png", '"again": "x"'])
 def test_a_file_may_have_any_name(key: str) -> None:
     assert drop_of(json.dumps(dropped(key))).source.key == key
@@ -138,12 +174,14 @@ def test_a_file_may_have_any_name(key: str) -> None:
 @pytest.mark.parametrize(
     ("body", "shape", "fields"),
     [
-        ("", "ObjectCreated", ["event"]),
-        ("again", "ObjectCreated", ["event"]),
-        ("{}", "ObjectCreated", ["source", "detail-type", "detail"]),
-        ('{"attempt": 2}', "ObjectCreated", ["source", "detail"]),
-        ('"again"', "AgainCall", ["event"]),
-        ('{"again": ', "AgainCall", ["event"]),
+        ("", "message", []),
+        ("again", "message", []),
+        ("{}", "message", []),
+        ('{"attempt": 2}', "message", []),
+        ('"again"', "message", []),
+        ('{"again": ', "message", []),
+        ("[" * 100_000, "message", []),
+        ('{"detail": {}}', "ObjectCreated", ["source", "detail-type", "time"]),
         ('{"again": ""}', "AgainCall", ["again"]),
         ('{"again": null}', "AgainCall", ["again"]),
         ('{"again": ["cat-1"]}', "AgainCall", ["again"]),
@@ -151,7 +189,19 @@ def test_a_file_may_have_any_name(key: str) -> None:
         ('{"again": "cat-1", "attempt": 1}', "AgainCall", ["attempt"]),
         ('{"again": "cat-1", "attempt": 2.5}', "AgainCall", ["attempt"]),
         ('{"again": "cat-1", "attempt": "the secret plan"}', "AgainCall", ["attempt"]),
-        ('{"attempts": 2, "x": {"again": "cat-1"}}', "AgainCall", ["again"]),
+        ('{"attempts": 2, "x": {"again": "cat-1"}}', "message", []),
+        ('{"again": "cat-1", "request_id": "1"}', "message", []),
+        (json.dumps({"request_id": "", "job": {}}), "RequestCall", ["request_id"]),
+        (json.dumps({"request_id": "a b", "job": {}}), "RequestCall", ["request_id"]),
+        (json.dumps({"request_id": "1", "caller": "é", "job": {"prompt": SECRET}}), "RequestCall", ["caller"]),
+        (json.dumps({"request_id": "1"}), "RequestCall", ["job"]),
+        (json.dumps({"request_id": "1", "job": [SECRET]}), "RequestCall", ["job"]),
+        (json.dumps({"request_id": "1", "job": {"prompt": SECRET * 20_000}}), "RequestCall", ["job"]),
+        (json.dumps({"request_id": "1", "job": {}, "prompt": SECRET}), "RequestCall", ["prompt"]),
+        (json.dumps(requested(request_id=None)), "ImageJobRequested", ["detail.request_id"]),
+        (json.dumps(requested(stack=None)), "ImageJobRequested", ["detail.stack"]),
+        (json.dumps(requested(promt=SECRET)), "ImageJobRequested", ["detail.promt"]),
+        ('{"line": {"number": 1}}', "LineCall", ["line.start", "line.length", "line.source", "line.batch"]),
         ('{"again": "cat-1", "atempt": 2}', "AgainCall", ["atempt"]),
         (json.dumps({**dropped(), "detail": {"again": SECRET}}), "ObjectCreated", ["detail.bucket", "detail.object"]),
     ],

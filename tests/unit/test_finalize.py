@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bucketbrush import display
 from bucketbrush.adapters.answers import Bill, TaskState
 from bucketbrush.domain.errors import (
     AccountEmpty,
@@ -26,11 +28,22 @@ from bucketbrush.domain.errors import (
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, Outcome, Share, Verdict
+from bucketbrush.domain.jobs import Job, Line, Outcome, Share, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.money import Budget
 from bucketbrush.domain.verdicts import LINK_SECONDS, STOPPED
-from tests.unit.fakes import DEADLINE_SECONDS, FINALIZE_SETTINGS, PNG, PROMPT, SWEEP_AFTER_SECONDS, World, emitted, task
+from bucketbrush.settings import ResultPage
+from tests.unit.fakes import (
+    DEADLINE_SECONDS,
+    FINALIZE_SETTINGS,
+    JPEG,
+    PNG,
+    PROMPT,
+    SWEEP_AFTER_SECONDS,
+    World,
+    emitted,
+    task,
+)
 
 if TYPE_CHECKING:
     import io
@@ -53,7 +66,7 @@ ROW = Job(
 # What a row does not know before its task does.
 TASKLESS: dict[str, Any] = {"task_id": None, "submitted_at": None}
 UNSTORED: dict[str, Any] = {"state": State.UNSTORED, "made_at": MADE_AT}
-RESULT = "results/cat-1/result.json"
+RESULT, PAGE = "results/cat-1/result.json", "results/cat-1/index.html"
 FIRST, SECOND = "results/cat-1/1.png", "results/cat-1/2.png"
 RUNNING = task(TaskState.WAITING)
 HTML = PictureUnreadable("result: found markup; allowed: PNG or JPEG.")
@@ -77,6 +90,16 @@ def row(world: World) -> Job:
     return world.ledger.rows["cat-1"]
 
 
+def stored_result(world: World) -> dict[str, Any]:
+    """What ``result.json`` says."""
+    document: dict[str, Any] = json.loads(world.results.versions[RESULT][0])
+    return document
+
+
+def page(world: World) -> str:
+    return world.results.versions[PAGE][-1].decode()
+
+
 def counted(capsys: pytest.CaptureFixture[str]) -> list[str]:
     """The outcomes in the metrics that were emitted."""
     return [line["outcome"] for line in emitted(capsys.readouterr().out, "Jobs")]
@@ -97,7 +120,7 @@ def test_pictures_are_stored_and_told(
     waiting(world, *pictures)
     told = finalize(world)
     keys = [f"results/cat-1/{index}.png" for index in stored]
-    assert world.results.writes == [*keys, RESULT]  # result.json last
+    assert world.results.writes == [*keys, PAGE, RESULT]  # result.json last
     assert (told.outcome, told.money, [picture.key for picture in told.pictures]) == (outcome, Money.MOVED, keys)
     assert words in told.message
     written = json.loads(world.results.versions[RESULT][0])
@@ -140,7 +163,7 @@ def test_what_was_decided_before_is_told_without_asking_the_provider(
     world.api.task = AssertionError("asked")
     told = finalize(world, fault)
     assert (told.outcome, told.money, told.message) == (outcome, Money.UNKNOWN, "as decided")
-    assert world.results.writes == [RESULT]
+    assert world.results.writes == [PAGE, RESULT]
 
 
 @pytest.mark.parametrize("outcome", Outcome)
@@ -387,7 +410,7 @@ def test_one_picture_for_later_does_not_lose_the_others(world: World) -> None:
     seen = row(world)
     assert (seen.state, seen.made_at, seen.next_check) == (State.UNSTORED, MADE_AT, NOW + SWEEP_AFTER_SECONDS)
     assert finalize(world).outcome is Outcome.COMPLETED
-    assert world.results.writes == [SECOND, FIRST, RESULT]
+    assert world.results.writes == [SECOND, FIRST, PAGE, RESULT]
 
 
 @pytest.mark.parametrize("problem", [BROKEN, LinkDead("result link: HTTP 403; allowed: 200.")])
@@ -982,7 +1005,8 @@ def test_of_two_that_end_a_job_differently_the_second_tells_what_the_first_has_w
     verdict = row(world).verdict
     assert verdict is not None
     assert verdict.outcome is Outcome.CANCELLED
-    assert sorted(world.results.writes) == [FIRST, SECOND, RESULT]
+    assert {*world.results.writes} == {FIRST, SECOND, PAGE, RESULT}
+    assert "Its execution was stopped" in page(world)
 
 
 def test_a_job_that_another_has_ended_meanwhile_is_not_called_unstored(world: World) -> None:
@@ -1032,12 +1056,176 @@ def test_whatever_happens_a_job_is_told_one_story_that_fits_its_pictures(
     assert len(set(world.announcements.told)) == 1
     written = json.loads(world.results.versions[RESULT][0])
     assert len(world.results.writes) == len(set(world.results.writes))
-    assert {picture["key"] for picture in written["pictures"]} == world.results.keys("results/cat-1/") - {RESULT}
+    assert {picture["key"] for picture in written["pictures"]} == world.results.keys("results/cat-1/") - {PAGE, RESULT}
     share = row(world).share or Share(month=MONTH)
     assert budget(world) == (OTHERS + share.committed, OTHERS + share.spent)
     assert (share.reserved, share.spent) == (0, RESERVED)
     counts = {"completed": {2}, "partial": {1}, "lost": {0}, "expired": {0}, "cancelled": {0, 1, 2}}
     assert len(written["pictures"]) in counts[written["outcome"]]
+
+
+# ---- What a result is made of ----------------------------------------------------------------------------------------
+
+
+def test_the_pixels_of_every_picture_stand_in_the_result(world: World) -> None:
+    waiting(world, PNG, JPEG)
+    finalize(world)
+    found = [(one["key"], one["format"], one["pixels"]) for one in stored_result(world)["pictures"]]
+    size = {"width": 96, "height": 64}
+    assert found == [(FIRST, "png", size), ("results/cat-1/2.jpg", "jpg", size)]
+
+
+@pytest.mark.parametrize(("completed_at", "lateness"), [(MADE_AT, NOW - MADE_AT), (NOW, 0), (NOW + 5, 0), (None, None)])
+def test_how_late_the_end_was_seen(world: World, completed_at: int | None, lateness: int | None) -> None:
+    waiting(world, PNG, PNG)
+    world.api.task = task(TaskState.DONE, *world.api.pictures, completed_at=completed_at)
+    finalize(world)
+    assert stored_result(world)["lateness_seconds"] == lateness
+
+
+def test_pictures_that_are_stored_late_were_seen_before(world: World) -> None:
+    left_unstored(world, [BROKEN, BROKEN, PNG], PNG)
+    world.time += 500
+    finalize(world)
+    assert stored_result(world)["lateness_seconds"] == NOW - MADE_AT
+
+
+def test_the_model_that_was_asked_and_the_one_that_answered(world: World) -> None:
+    waiting(world, PNG, PNG)
+    world.api.task = task(TaskState.DONE, *world.api.pictures, model="gpt-image-2-2026-11")
+    told = finalize(world)
+    assert (stored_result(world)["model"], stored_result(world)["model_answered"]) == (
+        "gpt-image-2-vip",
+        "gpt-image-2-2026-11",
+    )
+    assert told.model == "gpt-image-2-vip"
+
+
+@pytest.mark.parametrize(
+    ("key", "folder"), [("inbox/cat.png", None), ("inbox/poster/cat.png", "poster"), ("inbox/a/b é/c.png", "a/b é")]
+)
+def test_the_folder_of_the_drop_is_told(world: World, key: str, folder: str | None) -> None:
+    waiting(world, PNG, PNG, source=world.inbox.put(key, PNG))
+    assert finalize(world).folder == stored_result(world)["folder"] == folder
+
+
+def test_a_line_of_a_batch_says_which(world: World) -> None:
+    line = Line(number=17, start=1234, length=56)
+    waiting(world, PNG, PNG, batch="cats-1", line=line, source=world.inbox.put("inbox/cats.jobs.jsonl", b""))
+    told = finalize(world)
+    assert (told.batch, told.line) == ("cats-1", 17)
+    assert stored_result(world)["line"] == line.model_dump()
+
+
+def test_every_object_says_whose_it_is(world: World) -> None:
+    waiting(world, PNG, PNG, preset="poster", references=(world.inbox.put("inbox/cat.PNG", PNG),))
+    finalize(world)
+    tags = {"job": "cat-1", "model": "gpt-image-2-vip", "preset": "poster"}
+    assert world.results.tags == dict.fromkeys([FIRST, SECOND, "results/cat-1/reference-1.png", PAGE, RESULT], tags)
+
+
+# ---- The page --------------------------------------------------------------------------------------------------------
+
+COPIES = ["results/cat-1/reference-1.jpeg", "results/cat-1/reference-2.png", "results/cat-1/mask.png"]
+
+
+def with_references(world: World, **changes: Any) -> None:
+    """A job of two references and a mask, each of which has a later version that is not meant."""
+    pinned = [world.inbox.put(f"inbox/{name}", name.encode()) for name in ("a.JPEG", "b.png", "b.mask.png")]
+    for version in pinned:
+        world.inbox.put(version.key, b"another version")
+    waiting(world, PNG, PNG, **{"references": tuple(pinned[:2]), "mask": pinned[2], **changes})
+
+
+def test_what_the_pictures_were_made_of_is_copied_for_the_page(world: World) -> None:
+    with_references(world)
+    told = finalize(world)
+    assert world.results.writes == [FIRST, SECOND, *COPIES, PAGE, RESULT]
+    assert [world.results.versions[key] for key in COPIES] == [[b"a.JPEG"], [b"b.png"], [b"b.mask.png"]]
+    assert [world.results.content_types[key] for key in COPIES] == ["image/jpeg", "image/png", "image/png"]
+    assert [name for name in ("1.png", "2.png", *COPIES) if name.rpartition("/")[2] not in page(world)] == []
+    assert told.page is not None
+    assert (told.page.key, stored_result(world)["page"]) == (PAGE, PAGE)
+
+
+@pytest.mark.parametrize(
+    ("kind", "files"), [(ResultPage.WITHOUT_REFERENCES, [PAGE, RESULT]), (ResultPage.NONE, [RESULT])]
+)
+def test_the_page_and_the_copies_are_a_choice(world: World, kind: ResultPage, files: list[str]) -> None:
+    world.finalize_settings = FINALIZE_SETTINGS.model_copy(update={"result_page": kind})
+    with_references(world)
+    told = finalize(world)
+    assert world.results.writes == [FIRST, SECOND, *files]
+    assert (told.page is None) is (kind is ResultPage.NONE)
+
+
+def test_a_job_that_was_never_sent_has_a_page_too(world: World) -> None:
+    verdict = Verdict(outcome=Outcome.REJECTED, money=Money.NOT_MOVED, message="n: found 0; allowed: 1 to 10.")
+    waiting(world, state=State.DECIDED, verdict=verdict, **TASKLESS)
+    assert finalize(world).page
+    assert "n: found 0" in page(world)
+
+
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": f"not {PROMPT}"}}, "CopyObject")
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem", "reason"),
+    [
+        (COPIES[0], DENIED, "AccessDenied"),
+        (COPIES[2], EndpointConnectionError(endpoint_url="https://s3"), "EndpointConnectionError"),
+        (PAGE, DENIED, "AccessDenied"),
+        (PAGE, ZeroDivisionError(), "ZeroDivisionError"),
+    ],
+)
+def test_what_fails_beside_the_pictures_costs_the_job_nothing(
+    world: World, logs: io.StringIO, broken: str, problem: Exception, reason: str
+) -> None:
+    with_references(world)
+    world.results.problems[broken] = problem
+    told = finalize(world)
+    assert (told.outcome, len(told.pictures)) == (Outcome.COMPLETED, 2)
+    assert world.results.writes == [key for key in (FIRST, SECOND, *COPIES, PAGE, RESULT) if key != broken]
+    assert (told.page is None) is (broken == PAGE)
+    (line,) = [line for line in logs.getvalue().splitlines() if broken in line]
+    assert reason in line
+    assert PROMPT not in line
+    if told.page:
+        assert f"./{broken.rpartition('/')[2]}" not in page(world)
+
+
+def test_a_page_that_cannot_be_rendered_costs_the_job_nothing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any) -> str:
+        raise RecursionError
+
+    monkeypatch.setattr(display, "render", broken)
+    waiting(world, PNG, PNG)
+    told = finalize(world)
+    assert (told.outcome, told.page, world.results.writes) == (Outcome.COMPLETED, None, [FIRST, SECOND, RESULT])
+
+
+def test_copies_of_an_earlier_try_stay_and_its_page_does_not(world: World) -> None:
+    """That try may have come to another end."""
+    with_references(world)
+    for key in (COPIES[1], PAGE):
+        world.results.put(key, b"of an earlier try")
+    world.results.writes.clear()
+    finalize(world)
+    assert world.results.writes == [FIRST, SECOND, COPIES[0], COPIES[2], PAGE, RESULT]
+    assert "completed" in page(world)
+    finalize(world)
+    assert world.results.writes[-1] == RESULT, "what is told again is not written again"
+
+
+def test_nothing_is_begun_beside_the_pictures_when_the_time_is_over(world: World) -> None:
+    """The outcome has to be told before the invocation ends."""
+    with_references(world)
+    verdict = Verdict(outcome=Outcome.UNKNOWN, money=Money.UNKNOWN, message="as decided")
+    world.ledger.rows["cat-1"] = row(world).model_copy(update={"state": State.DECIDED, "verdict": verdict})
+    invocation = world.invocation(900)
+    world.time += 861
+    assert world.finalize("cat-1", None, invocation).page is None
+    assert world.results.writes == [RESULT]
 
 
 def test_logs_hold_no_secret(world: World, logs: io.StringIO) -> None:

@@ -23,6 +23,7 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import Job, Outcome
 from bucketbrush.domain.life import State
 from bucketbrush.handover import REUSE_SECONDS
+from bucketbrush.prepare import Prepare
 from bucketbrush.settings import ReferenceHandover, UnknownPolicy
 from bucketbrush.submit import Order
 from tests.models import OURS
@@ -181,7 +182,8 @@ def test_a_model_that_takes_no_pictures_any_more_sends_nothing(world: World) -> 
     world.api.submits = [ProviderBusy("503"), "tsk_1"]
     submit(world)
     changed = {**OURS, DOCUMENT["model"]: OURS["gpt-image-1.5-official"].model_copy(update={"mask": None})}
-    use_case = replace(world.submit, prepare=replace(world.submit.prepare, catalogue=changed))
+    documents = replace(world.submit.prepare.documents, catalogue=changed)
+    use_case = replace(world.submit, prepare=Prepare(documents))
     verdict = use_case(Order("direct-1"), world.invocation()).verdict
     assert verdict is not None
     assert (verdict.outcome, len(world.api.bodies)) == (Outcome.REJECTED, 1)

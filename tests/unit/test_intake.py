@@ -71,7 +71,7 @@ def test_a_busy_job_is_delivered_again(world: World) -> None:
         ("inbox/.DS_Store", b"x"),
         ("inbox/Thumbs.db", b"x"),
         ("results/cat-1/1.png", PNG),  # were both buckets one, this would be an endless and paid loop
-        ("presets/default.json", b"{}"),
+        ("presets/.default.json.swp", b"{}"),
         ("references/style.png", PNG),
         ("inboxes/cat.png", PNG),
     ],

@@ -25,10 +25,20 @@ from bucketbrush.domain.errors import (
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.jobs import Job, Line, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
-from bucketbrush.domain.pictures import PictureFormat
-from bucketbrush.domain.result import LateNotice, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
+from bucketbrush.domain.pictures import PictureFormat, Pixels
+from bucketbrush.domain.result import (
+    LateNotice,
+    Picture,
+    Result,
+    StoredObject,
+    SubmittedNotice,
+    TaskFacts,
+    announcement_of,
+    make_result,
+    verdict_of,
+)
 from bucketbrush.domain.verdicts import STOPPED
 
 if TYPE_CHECKING:
@@ -36,23 +46,37 @@ if TYPE_CHECKING:
 
 PROMPT = "paint a starry sky behind the cat"
 SOURCE = ObjectVersion(bucket="in", key="inbox/cat é.png", version_id="v1", etag="e", size=9)
+PRESET = ObjectVersion(bucket="in", key="presets/poster.json", version_id="v7")
+SIDECAR = ObjectVersion(bucket="in", key="inbox/cat é.png.json", version_id="v3")
+LINE = Line(number=17, start=1234, length=56)
 JOB = Job(
     job_id="cat-1-2",
     state=State.WAITING,
     created_at=100,
     source=SOURCE,
+    checksum="crc64nvme:AAAA",
+    batch="cats-1",
+    line=LINE,
     preset="poster",
+    preset_version=PRESET,
+    sidecar=SIDECAR,
     recipe={"model": "gpt-image-2-vip", "prompt": PROMPT, "n": 2},
     references=(SOURCE,),
     again_of="cat-1",
     attempt=2,
+    resends=1,
     task_id="tsk_1",
     polls=3,
+    requested_at=90,
+    submitting_at=100,
     submitted_at=101,
     estimated=38_000,
 )
-PICTURES = tuple(Picture(key=f"results/cat-1-2/{i}.png", bytes=7, format=PictureFormat.PNG, sha256="0") for i in (1, 2))
-TASK = TaskFacts(created_at=110, completed_at=190, billed=30_000)
+PICTURES = tuple(
+    Picture(key=f"results/cat-1-2/{i}.png", bytes=7, format=PictureFormat.PNG, pixels=Pixels(3, 2), sha256="0")
+    for i in (1, 2)
+)
+TASK = TaskFacts(model="answerer", created_at=110, completed_at=190, seen_at=197, billed=30_000)
 SUBMITTING = JOB.model_copy(update={"state": State.SUBMITTING, "task_id": None})
 ACCEPTED = JOB.model_copy(update={"state": State.ACCEPTED, "task_id": None})
 WITHOUT_RECIPE = JOB.model_copy(update={"recipe": None})
@@ -255,7 +279,7 @@ def test_an_outcome_allows_for_some_money_only(verdict: Verdict) -> None:
 
 def result(outcome: Outcome = Outcome.COMPLETED) -> Result:
     verdict = Verdict(outcome=outcome, money=MOVED, message="2 of 2.")
-    return make_result(JOB, verdict, 200, PICTURES, TASK)
+    return make_result(JOB, verdict, 200, PICTURES, TASK, "cats/red")
 
 
 def test_the_result_tells_the_whole_story() -> None:
@@ -268,21 +292,42 @@ def test_the_result_tells_the_whole_story() -> None:
         "reason": None,
         "money": "moved",
         "message": "2 of 2.",
+        "folder": "cats/red",
         "preset": "poster",
-        "source": SOURCE.model_dump(),
+        "preset_version": PRESET.model_dump(),
+        "source": SOURCE.model_dump() | {"checksum": "crc64nvme:AAAA"},
+        "batch": "cats-1",
+        "line": {"number": 17, "start": 1234, "length": 56},
+        "sidecar": SIDECAR.model_dump(),
         "recipe": JOB.recipe,
         "references": [SOURCE.model_dump()],
         "mask": None,
+        "model": "gpt-image-2-vip",
+        "model_answered": "answerer",
         "task_id": "tsk_1",
-        "pictures": [picture.model_dump() for picture in PICTURES],
+        "resends": 1,
+        "pictures": [
+            {
+                "key": f"results/cat-1-2/{number}.png",
+                "bytes": 7,
+                "format": "png",
+                "pixels": {"width": 3, "height": 2},
+                "sha256": "0",
+            }
+            for number in (1, 2)
+        ],
+        "page": None,
         "polls": 3,
+        "requested_at": 90,
         "created_at": 100,
+        "submitting_at": 100,
         "submitted_at": 101,
         "task_created_at": 110,
         "task_completed_at": 190,
+        "lateness_seconds": 7,
+        "ended_at": 200,
         "estimated_usd": 0.038,
         "billed_usd": 0.03,
-        "ended_at": 200,
     }
 
 
@@ -309,8 +354,15 @@ def test_the_announcement_points_and_holds_no_prompt() -> None:
         "gpt-image-2-vip",
     )
     assert (told.estimated_usd, told.billed_usd) == (0.038, 0.03)
+    assert (told.folder, told.batch, told.line, told.page) == ("cats/red", "cats-1", 17, None)
     assert told.result.model_dump() == {"bucket": "out", "key": "results/cat-1-2/result.json"}
     assert [picture.key for picture in told.pictures] == [picture.key for picture in PICTURES]
+
+
+def test_the_announcement_points_to_the_page_where_there_is_one() -> None:
+    it = result().model_copy(update={"page": "results/cat-1-2/index.html"})
+    told = announcement_of(it, "out", "results/cat-1-2/result.json")
+    assert told.page == StoredObject(bucket="out", key="results/cat-1-2/index.html")
 
 
 def test_a_job_without_recipe_is_announced_too() -> None:
@@ -336,6 +388,11 @@ def test_a_result_of_an_older_version_says_nothing_of_the_cost() -> None:
     older = {name: value for name, value in result().model_dump().items() if not name.endswith("_usd")}
     told = announcement_of(Result.model_validate(older), "out", "k")
     assert (told.estimated_usd, told.billed_usd) == (None, None)
+
+
+def test_the_notice_of_a_submit_holds_no_prompt() -> None:
+    named = {"schema_version", "job_id", "task_id", "preset", "model", "source", "batch", "line", "submitted_at"}
+    assert set(SubmittedNotice.model_fields) == named | {"estimated_usd"}
 
 
 def test_a_late_notice_holds_no_prompt_and_no_more_than_it_says() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from bucketbrush.domain.catalogue import OneOf, Text, Whole
 from bucketbrush.domain.errors import RecipeInvalid
+from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.recipe import (
     MAX_DOCUMENT_BYTES,
     Asked,
@@ -22,6 +23,7 @@ from bucketbrush.domain.recipe import (
     parse_document,
     read_job,
     read_preset,
+    read_recipe,
     request_body,
 )
 from tests.models import OURS
@@ -32,12 +34,13 @@ PROMPT = "Replace the background with a starry sky, keep the subject unchanged"
 RATIOS = ["1:1", "3:2", "2:3", "4:3", "3:4", "5:4", "4:5", "16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 RATIOS_4K = ["16:9", "9:16", "2:1", "1:2", "21:9", "9:21"]
 INBOX = "inbox-bucket"
-INPUT = Place("input", INBOX)
-FILE = Place("inbox/poster/a.job.json", INBOX, "inbox/poster/")
+HERE = Inbox(INBOX)
+INPUT = Place("input", HERE)
+FILE = Place("inbox/poster/a.job.json", HERE, "inbox/poster/")
 
 
 def recipe(model: str = EDITING, **fields: Any) -> Recipe:
-    return read_preset({"model": model, "prompt": PROMPT, **fields}, "presets/p.json", OURS)
+    return read_recipe({"model": model, "prompt": PROMPT, **fields}, "presets/p.json", OURS)
 
 
 def job(place: Place = INPUT, model: str = EDITING, **fields: Any) -> Asked:
@@ -106,7 +109,7 @@ def test_allowed(model: str, field: str, value: Any, stored: Any) -> None:
         (EDITING, "prompt", "half a pair \ud83d", ["prompt: found 13 characters"]),
         (VIP, "prompt", "字" * 32_001, ["found 32,001 characters", "1 to 32,000"]),
         *[(model, "seed", 1, ['other fields: found "seed"; allowed: model, prompt, size']) for model in (EDITING, VIP)],
-        (EDITING, "references", [], ["references: found in a preset; allowed: in a job document"]),
+        (EDITING, "references", [], ["references: found for a dropped picture; allowed: in a job document"]),
         (EDITING, "quality", {"a": 1}, ["an object"]),
         (EDITING, "quality", [1, 2], ["a list of 2"]),
         (EDITING, "quality", 10**4000, ["quality: found 1000"]),
@@ -319,7 +322,7 @@ def test_any_bytes_become_a_document_or_are_refused(text: bytes) -> None:
         (FILE, ["cat.png", "references/cat.png"], ["inbox/poster/cat.png", "inbox/poster/references/cat.png"]),
         (FILE, ["../cat.png", "../../references/a.png"], ["inbox/cat.png", "references/a.png"]),
         (FILE, ["inbox/cat.png"], ["inbox/poster/inbox/cat.png"]),
-        (Place("a", INBOX, "inbox/a//b/"), ["c//d.png", "../e.png"], ["inbox/a//b/c//d.png", "inbox/a//e.png"]),
+        (Place("a", HERE, "inbox/a//b/"), ["c//d.png", "../e.png"], ["inbox/a//b/c//d.png", "inbox/a//e.png"]),
     ],
 )
 def test_references(place: Place, given_keys: list[str] | None, read: list[str]) -> None:

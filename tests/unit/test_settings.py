@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bucketbrush.domain.errors import SettingsInvalid
+from bucketbrush.domain.layout import RESULTS_KEY
 from bucketbrush.settings import (
+    BatchSettings,
     FinalizeSettings,
     FunctionSettings,
     ProviderSettings,
@@ -26,6 +28,13 @@ PROVIDER = {
 SUBMIT = {
     **PROVIDER,
     "INBOX_BUCKET": "in",
+    "INBOX_PREFIX": "inbox/",
+    "PRESETS_PREFIX": "presets/",
+    "REFERENCES_PREFIX": "references/",
+    "RESULTS_BUCKET": "out",
+    "RESULTS_KEY": RESULTS_KEY,
+    "COMPANION_SECONDS": "120",
+    "BATCH_QUEUE_URL": "https://queue/batches",
     "JOBS_MACHINE_ARN": "arn:machine",
     "SIGNER_ROLE_ARN": "arn:role",
     "POLL_PLAN_SECONDS": "20,10,60",
@@ -44,11 +53,27 @@ STATUS = {**PROVIDER, "DEADLINE_SECONDS": "21600", "LATE_SECONDS": "1800"}
 FINALIZE = {
     **PROVIDER,
     "RESULT_HOSTS": "toapis.com,files.example.org",
+    "INBOX_PREFIX": "inbox/",
     "RESULTS_BUCKET": "out",
+    "RESULTS_KEY": RESULTS_KEY,
+    "RESULT_PAGE": "with-references",
     "TOPIC_ARN": "arn:topic",
     "LOOKUP_SECONDS": "900",
     "DEADLINE_SECONDS": "21600",
     "SWEEP_AFTER_SECONDS": "900",
+}
+BATCH = {
+    **SHARED,
+    "BATCHES_TABLE": "batches",
+    "BATCH_QUEUE_URL": "https://queue/batches",
+    "SUBMIT_QUEUE_URL": "https://queue/submits",
+    "INBOX_BUCKET": "in",
+    "INBOX_PREFIX": "inbox/",
+    "RESULTS_BUCKET": "out",
+    "RESULTS_KEY": RESULTS_KEY,
+    "TOPIC_ARN": "arn:topic",
+    "MAX_QUEUE_SECONDS": "86400",
+    "DEADLINE_SECONDS": "21600",
 }
 SWEEP = {
     **SHARED,
@@ -62,6 +87,7 @@ KINDS: list[tuple[type[FunctionSettings], dict[str, str]]] = [
     (SubmitSettings, SUBMIT),
     (StatusSettings, STATUS),
     (FinalizeSettings, FINALIZE),
+    (BatchSettings, BATCH),
     (SweepSettings, SWEEP),
 ]
 
@@ -187,3 +213,33 @@ def test_no_amount_of_money_is_none(value: str, amount: int | None) -> None:
     submit = read_settings(SubmitSettings, {**SUBMIT, **given})
     sweep = read_settings(SweepSettings, {**SWEEP, **given})
     assert (submit.budget, sweep.budget, submit.assumed_price) == (amount, amount, amount)
+
+
+ONE_BUCKET = {"INBOX_BUCKET": "one", "RESULTS_BUCKET": "one"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"PRESETS_PREFIX": "inbox/presets/"}, ["PRESETS_PREFIX: found inbox/presets/", "inbox/ (INBOX_PREFIX)"]),
+        ({"REFERENCES_PREFIX": "inbox/"}, ["lies in inbox/"]),
+        ({**ONE_BUCKET, "INBOX_PREFIX": "results/in/"}, ["INBOX_PREFIX: found results/in/", "results/ (RESULTS_KEY)"]),
+        ({"RESULTS_KEY": "results/{index}.{ext}"}, ["RESULTS_KEY: ", "{job_id}"]),
+    ],
+)
+def test_places_that_hold_one_another_are_named(changes: dict[str, str], words: list[str]) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        read_settings(SubmitSettings, {**SUBMIT, **changes})
+    assert [word for word in words if word not in str(caught.value)] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "results"),
+    [
+        ({}, ""),
+        (ONE_BUCKET, "results/"),
+        ({**ONE_BUCKET, "INBOX_PREFIX": "in/", "RESULTS_KEY": "in/out/{job_id}/{index}.{ext}"}, "in/out/"),
+    ],
+)
+def test_results_in_the_inbox_bucket_are_known_there(changes: dict[str, str], results: str) -> None:
+    assert read_settings(SubmitSettings, {**SUBMIT, **changes}).inbox.results == results

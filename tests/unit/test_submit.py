@@ -36,6 +36,7 @@ from tests.unit.fakes import (
     PROMPT,
     SUBMIT_SETTINGS,
     SWEEP_AFTER_SECONDS,
+    looked_at,
     task,
 )
 
@@ -94,11 +95,11 @@ def test_a_drop_becomes_one_paid_task(world: World) -> None:
             "client_business_id": job.job_id,
         }
     ]
-    assert world.presigner.links == [drop.source]
+    assert world.presigner.links == [looked_at(drop)]
     row = world.row(drop)
     assert row == job
     assert (row.state, row.task_id, row.plan, row.submitted_at) == (State.WAITING, "tsk_1", (20, 10), 1000)
-    assert (row.preset, row.source, row.references) == ("poster", drop.source, (drop.source,))
+    assert (row.preset, row.source, row.references) == ("poster", drop.source, (looked_at(drop),))
     assert (row.owner, row.lease_until) == ("", 0)
 
 
@@ -291,7 +292,7 @@ def rejection(world: World, job: Job) -> str:
         ("inbox/art/cat.png", PNG, {}, ["preset art", f"no object s3://{INBOX}/presets/art.json", '"model"']),
         ("inbox/cat.png", PNG, {"n": 11}, ["presets/default.json: n: found 11", "1 to 10"]),
         ("inbox/cat.png", PNG, {"model": "gpt-5"}, ['model: found "gpt-5"', "gpt-image-2-vip"]),
-        ("inbox/cat.png", PNG, {"references": []}, ["references: found in a preset"]),
+        ("inbox/cat.png", PNG, {"references": []}, ["references: found for a dropped picture"]),
     ],
 )
 def test_a_wrong_drop_is_rejected_with_what_is_allowed(
@@ -545,7 +546,7 @@ def test_policy_resend_sends_once_more_with_the_same_id_and_a_new_link(resending
     first, second = resending.api.bodies
     assert first == second
     assert second["client_business_id"] == job.job_id
-    assert resending.presigner.links == [drop.source] * 2
+    assert resending.presigner.links == [looked_at(drop)] * 2
 
 
 def test_nothing_is_sent_again_that_is_found_or_not_yet_looked_for_long_enough(resending: World) -> None:

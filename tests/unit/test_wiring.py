@@ -10,8 +10,8 @@ import pytest
 from bucketbrush import wiring
 from bucketbrush.domain.errors import SettingsInvalid
 from bucketbrush.domain.life import Actor
-from bucketbrush.settings import FinalizeSettings, StatusSettings, SubmitSettings, SweepSettings
-from tests.unit.test_settings import FINALIZE, STATUS, SUBMIT, SWEEP
+from bucketbrush.settings import BatchSettings, FinalizeSettings, StatusSettings, SubmitSettings, SweepSettings
+from tests.unit.test_settings import BATCH, FINALIZE, STATUS, SUBMIT, SWEEP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,11 +31,12 @@ def test_a_link_names_the_region_of_the_bucket(region: str, monkeypatch: pytest.
     assert cast("str", urlsplit(link).hostname).removesuffix(".cn") == f"my-inbox.s3.{region}.amazonaws.com"
 
 
-ENVIRONMENT = {**SUBMIT, **STATUS, **FINALIZE, **SWEEP}
+ENVIRONMENT = {**SUBMIT, **STATUS, **FINALIZE, **BATCH, **SWEEP}
 BUILT: list[tuple[Callable[[], Any], Actor, type[FunctionSettings]]] = [
     (wiring.build_intake, Actor.SUBMIT, SubmitSettings),
     (wiring.build_status, Actor.STATUS, StatusSettings),
     (wiring.build_finalize, Actor.FINALIZE, FinalizeSettings),
+    (wiring.build_batch, Actor.BATCH, BatchSettings),
     (wiring.build_sweep, Actor.SWEEP, SweepSettings),
 ]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
 PROMPT_MARK = "quokkamoss"
 _SHORT = {"SubmitVisibilitySeconds": "2", "SweepAfterSeconds": "1"}
-_TIMES = ("created_at", "hold_until", "submitting_at", "submitted_at", "made_at", "next_check")
+_TIMES = ("created_at", "requested_at", "hold_until", "submitting_at", "submitted_at", "made_at", "next_check")
 
 
 @dataclass
@@ -83,8 +83,14 @@ class System:
         return until(look, f"the end of execution {job_id}", pause=0.1)
 
     def result(self, job_id: str) -> dict[str, Any]:
-        parsed: dict[str, Any] = json.loads(self.stack.result(f"results/{job_id}/result.json"))
+        parsed: dict[str, Any] = json.loads(self.stack.result(f"{self.folder(job_id)}/result.json"))
         return parsed
+
+    def folder(self, job_id: str) -> str:
+        """Where the job's results lie."""
+        row = self.row(job_id)
+        assert row is not None
+        return str(row["results_at"]["S"]).rpartition("/")[0]
 
     def dropped(self, key: str, content: bytes) -> tuple[str, dict[str, Any], dict[str, Any]]:
         """Drop a file and wait: its job id, its execution, its result.json."""
@@ -153,8 +159,8 @@ class System:
         """The sum of one of the stack's own metrics."""
         return Workbench(self.stack.engine).metric_sum("Bucketbrush", metric, {"service": "bucketbrush-local"})
 
-    def heard(self, url: str, about: str) -> dict[str, Any]:
-        """The first SQS message of a queue whose body speaks of a job, or of anything else."""
+    def heard(self, url: str, *about: str) -> dict[str, Any]:
+        """The first SQS message of a queue whose body holds all of these, such as a job's id."""
 
         def look() -> dict[str, Any] | None:
             answer = self.client("sqs").receive_message(
@@ -163,9 +169,9 @@ class System:
             for message in answer.get("Messages", []):
                 self.inbox[url].append(message)
                 self.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            return next((message for message in self.inbox[url] if about in message["Body"]), None)
+            return next((message for message in self.inbox[url] if all(it in message["Body"] for it in about)), None)
 
-        return until(look, f"a message about {about}", pause=0.1)
+        return until(look, f"a message about {' and '.join(about)}", pause=0.1)
 
 
 @pytest.fixture(scope="session")

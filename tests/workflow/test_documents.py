@@ -54,7 +54,7 @@ def test_a_dropped_document_is_a_job_with_its_pictures_in_order_however_they_are
     assert (result["preset"], result["source"]["key"]) == (None, "inbox/trips/Stars.job.json")
     assert [reference["key"] for reference in result["references"]][1] == f"references/{LONG_NAME}"
     assert result["mask"]["key"] == "inbox/trips/references/mask.png"
-    with Image.open(BytesIO(system.stack.result(f"results/{job_id}/1.jpg"))) as image:
+    with Image.open(BytesIO(system.stack.result(f"{system.folder(job_id)}/1.jpg"))) as image:
         assert (image.format, image.size) == ("JPEG", (1536, 1024))
 
 
@@ -96,7 +96,7 @@ def test_an_edit_with_a_mask_changes_only_what_is_transparent(system: System) ->
         "inbox/masked/cat.job.json", document(references=["references/cat.png"], mask="references/mask.png", size="3:2")
     )
     assert result["outcome"] == "completed"
-    with Image.open(BytesIO(system.stack.result(f"results/{job_id}/1.png"))) as image:
+    with Image.open(BytesIO(system.stack.result(f"{system.folder(job_id)}/1.png"))) as image:
         half = image.convert("RGB").crop((image.width // 2 + 40, 40, image.width - 40, image.height - 40))
     plain = Image.new("RGB", half.size, COLOURS["red"])
     assert max(high for _, high in ImageChops.difference(half, plain).getextrema()) <= 2

@@ -84,7 +84,7 @@ def test_what_cannot_be_sent_for_a_day_expires_unpaid(system: System, faults: An
 def test_a_task_without_end_is_late_once_and_expires_after_a_last_look(system: System) -> None:
     job_id = waiting(system, "hanging")
     system.age(job_id, HOUR)
-    late = json.loads(system.heard(system.events_url, job_id)["Body"])
+    late = json.loads(system.heard(system.events_url, job_id, "Image Job Late")["Body"])
     assert (late["detail-type"], PROMPT_MARK in json.dumps(late)) == ("Image Job Late", False)
     system.age(job_id, 6 * HOUR)
 
@@ -208,7 +208,8 @@ def test_a_job_that_lost_its_execution_before_it_began_gets_one(system: System) 
     assert row is not None
     system.execution(job_id)
     # The row of a file whose execution was never started: the submit function died in between.
-    orphan = {**row, "job_id": {"S": "orphan-1"}, "next_check": {"N": "1"}, "open": {"S": "yes"}}
+    own = {"job_id": {"S": "orphan-1"}, "results_at": {"S": "results/orphan-1/{index}.{ext}"}}
+    orphan = {**row, **own, "next_check": {"N": "1"}, "open": {"S": "yes"}}
     system.client("dynamodb").put_item(TableName=system.output("JobsTable"), Item=orphan)
 
     system.sweep()

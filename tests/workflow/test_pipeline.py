@@ -26,7 +26,8 @@ def test_a_dropped_picture_comes_back_edited(system: System) -> None:
     assert result["recipe"]["quality"] == "high"
     (stored,) = result["pictures"]
     content = system.stack.result(stored["key"])
-    assert stored["key"] == f"results/{job_id}/1.jpg"
+    assert stored["key"] == f"results/official/holiday/Cat/{job_id}/1.jpg"
+    assert stored["pixels"] == {"width": 1536, "height": 1024}
     assert (stored["bytes"], stored["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
     with Image.open(BytesIO(content)) as image:
         assert (image.format, image.size) == ("JPEG", (1536, 1024))
@@ -39,7 +40,7 @@ def test_the_other_model_gives_several_pictures(system: System) -> None:
     job_id, _, result = system.dropped("inbox/wide/harbour.jpeg", picture("JPEG"))
 
     assert (result["outcome"], result["recipe"]["quality"]) == ("completed", "medium")
-    contents = [system.stack.result(f"results/{job_id}/{index}.png") for index in (1, 2)]
+    contents = [system.stack.result(f"{system.folder(job_id)}/{index}.png") for index in (1, 2)]
     assert [Image.open(BytesIO(content)).size for content in contents] == [(1536, 864)] * 2
     assert contents[0] != contents[1]
 
@@ -50,14 +51,35 @@ def test_an_end_is_told_three_times_alike(system: System) -> None:
     job_id, execution, result = system.dropped("inbox/told.png", picture())
 
     message = system.heard(system.messages_url, job_id)
-    event = json.loads(system.heard(system.events_url, job_id)["Body"])
+    event = json.loads(system.heard(system.events_url, job_id, "Image Job Completed")["Body"])
     told = json.loads(message["Body"])
     assert told == event["detail"] == json.loads(execution["output"])
-    assert event["detail-type"] == "Image Job Completed"
-    assert told["result"] == {"bucket": system.output("ResultsBucket"), "key": f"results/{job_id}/result.json"}
+    bucket, folder = system.output("ResultsBucket"), f"results/told/{job_id}"
+    assert told["result"] == {"bucket": bucket, "key": f"{folder}/result.json"}
+    assert told["page"] == {"bucket": bucket, "key": f"{folder}/index.html"}
     assert [item["key"] for item in told["pictures"]] == [item["key"] for item in result["pictures"]]
     attributes = {name: value["StringValue"] for name, value in message["MessageAttributes"].items()}
     assert attributes == {"outcome": "completed", "model": "gpt-image-2-vip", "preset": "default"}
+
+
+def test_what_lies_beside_the_pictures(system: System) -> None:
+    """The role of the finalize function lets it copy and tag, and nothing that it wrote says more than it should."""
+    system.preset("beside")
+
+    job_id, _, result = system.dropped("inbox/beside/Cat.PNG", picture())
+
+    s3, bucket, folder = system.client("s3"), system.output("ResultsBucket"), system.folder(job_id)
+    keys = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix=f"{folder}/")["Contents"]]
+    names = ["1.png", "index.html", "reference-1.png", "result.json"]
+    assert sorted(keys) == [f"{folder}/{name}" for name in names]
+    assert system.stack.result(f"{folder}/reference-1.png") == picture()
+    page = system.stack.result(result["page"]).decode()
+    assert [name for name in ("1.png", "reference-1.png", "result.json", job_id) if name not in page] == []
+    for key in keys:
+        tags = {tag["Key"]: tag["Value"] for tag in s3.get_object_tagging(Bucket=bucket, Key=key)["TagSet"]}
+        assert tags == {"job": job_id, "model": "gpt-image-2-vip", "preset": "beside"}, key
+    assert (result["preset_version"]["key"], result["model"]) == ("presets/beside.json", "gpt-image-2-vip")
+    assert "http" not in json.dumps(result)
 
 
 @pytest.mark.parametrize(
@@ -126,7 +148,7 @@ def test_a_failed_task_is_a_failed_job(system: System) -> None:
     assert (execution["status"], execution["error"], result["outcome"]) == ("FAILED", "failed", "failed")
     assert "generation_failed" in result["message"]
     assert "refunds" in result["message"]
-    assert json.loads(system.heard(system.events_url, job_id)["Body"])["detail-type"] == "Image Job Failed"
+    assert system.heard(system.events_url, job_id, "Image Job Failed")
 
 
 @pytest.mark.parametrize(

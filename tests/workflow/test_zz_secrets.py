@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _logs(system: System) -> Iterator[str]:
     pages = system.client("logs").get_paginator("filter_log_events")
-    for function in ("submit", "status", "finalize", "sweep"):
+    for function in ("submit", "status", "finalize", "batch", "sweep"):
         for page in pages.paginate(logGroupName=f"/bucketbrush/bucketbrush-local/{function}"):
             yield from (event["message"] for event in page["events"])
 

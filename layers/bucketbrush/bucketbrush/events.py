@@ -4,16 +4,23 @@ Shapes are those of the Amazon S3 User Guide ("EventBridge event message structu
 the Lambda Developer Guide ("Using Lambda with Amazon SQS") and of our own workflow.
 """
 
+import json
 import time
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bucketbrush.domain.batches import BatchCall
 from bucketbrush.domain.errors import EventUnreadable
-from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion
-from bucketbrush.intake import Again, Drop
+from bucketbrush.domain.jobs import Invocation, Job, Line, ObjectVersion
+from bucketbrush.domain.recipe import MAX_DOCUMENT_BYTES
+from bucketbrush.intake import Again, BatchLine, Drop, Request
+from bucketbrush.intake import Message as IntakeMessage
 from bucketbrush.submit import Order
+
+_PRINTABLE = r"^[!-~]*$"
 
 
 class _Event(BaseModel):
@@ -40,6 +47,7 @@ class _Detail(_Event):
 class ObjectCreated(_Event):
     source: Literal["aws.s3"]
     detail_type: Literal["Object Created"] = Field(alias="detail-type")
+    time: datetime
     detail: _Detail
 
 
@@ -59,6 +67,44 @@ class AgainCall(_Event):
     attempt: int | None = Field(default=None, ge=2)
 
 
+class RequestCall(_Event):
+    """A caller's request for a job: as a queue's message or a call of the submit function.
+
+    ``caller`` keeps the ids of several callers apart.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    request_id: str = Field(min_length=1, max_length=128, pattern=_PRINTABLE)
+    caller: str = Field(default="", max_length=128, pattern=_PRINTABLE)
+    job: dict[str, Any]
+
+
+class _RequestedDetail(RequestCall):
+    stack: str
+
+
+class ImageJobRequested(_Event):
+    """The same request as an event; without a ``caller`` its source is one."""
+
+    source: str = Field(min_length=1)
+    detail: _RequestedDetail
+
+
+class _Line(Line):
+    model_config = ConfigDict(extra="forbid")
+
+    source: ObjectVersion
+    batch: str
+    requested_at: int
+
+
+class LineCall(_Event):
+    """What the batch function sends for each line of a batch."""
+
+    line: _Line
+
+
 class ExecutionEnded(_Event):
     """What the rule makes of an execution's status change; the event itself holds the execution's input."""
 
@@ -70,6 +116,12 @@ class SubmitCall(_Event):
 
     job_id: str = Field(min_length=1, max_length=80)
     document: Any
+
+
+class BatchMessage(_Event):
+    """What is sent about a batch: by the submit function to begin it, and by the batch function to go on."""
+
+    batch: BatchCall
 
 
 class StatusCall(_Event):
@@ -101,17 +153,62 @@ def parse(shape: type[_Shape], event: Any) -> _Shape:
         raise EventUnreadable(f"{shape.__name__}: {'; '.join(problems)}.") from None
 
 
-def parse_message(body: str) -> Drop | Again:
-    """The dropped object or the job to run again in the body of a queue message. Raises EventUnreadable."""
-    if '"again"' in body and '"detail"' not in body:
-        call = parse(AgainCall, body)
-        return Again(call.again, call.attempt)
-    detail = parse(ObjectCreated, body).detail
-    found = detail.object
+def parse_message(body: str) -> IntakeMessage:
+    """What the body of a queue message asks for. Raises EventUnreadable."""
+    try:
+        message = json.loads(body)
+    except (ValueError, RecursionError):
+        raise EventUnreadable("message: found no JSON.") from None
+    kinds = message.keys() & _READERS.keys() if isinstance(message, dict) else ()
+    if len(kinds) != 1:
+        found = f"{len(kinds)} of the fields" if isinstance(message, dict) else "no object with a field"
+        raise EventUnreadable(f"message: found {found} {', '.join(_READERS)}; allowed: one of them.")
+    return _READERS[kinds.pop()](message)
+
+
+def parse_request(event: Any) -> Request:
+    """The request in a call of the submit function. Raises EventUnreadable."""
+    return _request(parse(RequestCall, event))
+
+
+def _request(call: RequestCall, caller: str = "") -> Request:
+    document = json.dumps(call.job, separators=(",", ":"), sort_keys=True)
+    if len(document) > MAX_DOCUMENT_BYTES:
+        found = f"{len(document):,} bytes"
+        raise EventUnreadable(f"RequestCall: job: found {found}; allowed: at most {MAX_DOCUMENT_BYTES:,}.")
+    return Request(call.caller or caller, call.request_id, document)
+
+
+def _read_again(message: dict[str, Any]) -> Again:
+    call = parse(AgainCall, message)
+    return Again(call.again, call.attempt)
+
+
+def _read_line(message: dict[str, Any]) -> BatchLine:
+    line = parse(LineCall, message).line
+    place = Line(number=line.number, start=line.start, length=line.length)
+    return BatchLine(line.source, place, line.batch, line.requested_at)
+
+
+def _read_event(message: dict[str, Any]) -> Drop | Request:
+    if message.get("detail-type") == "Image Job Requested":
+        requested = parse(ImageJobRequested, message)
+        return _request(requested.detail, requested.source)
+    event = parse(ObjectCreated, message)
+    found = event.detail.object
     source = ObjectVersion(
-        bucket=detail.bucket.name, key=found.key, version_id=found.version_id, etag=found.etag, size=found.size
+        bucket=event.detail.bucket.name, key=found.key, version_id=found.version_id, etag=found.etag, size=found.size
     )
-    return Drop(source, found.sequencer)
+    return Drop(source, found.sequencer, int(event.time.timestamp()))
+
+
+# By the field that only this kind of message has.
+_READERS: dict[str, Callable[[dict[str, Any]], IntakeMessage]] = {
+    "again": _read_again,
+    "line": _read_line,
+    "request_id": lambda message: parse_request(message),
+    "detail": _read_event,
+}
 
 
 def parse_order(event: Any) -> Order:
@@ -123,6 +220,11 @@ def parse_order(event: Any) -> Order:
 def read_invocation(context: Any, now: Callable[[], float] = time.time) -> Invocation:
     """The invocation behind a Lambda context object."""
     return Invocation(id=context.aws_request_id, ends_at=int(now() + context.get_remaining_time_in_millis() / 1000))
+
+
+def taken_in(job: Job, execution_arn: str) -> dict[str, Any]:
+    """The answer to a request that came as a call."""
+    return {"job_id": job.job_id, "execution_arn": execution_arn, "state": job.state.value}
 
 
 def next_step(job: Job) -> dict[str, Any]:

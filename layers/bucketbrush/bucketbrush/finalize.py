@@ -1,26 +1,24 @@
-"""Finalize: store what the task made, write ``result.json`` once, tell it, close the row.
+"""Finalize: have the task's pictures stored, write ``result.json`` once, tell it, close the row.
 
 It needs no lease: pictures and ``result.json`` are written once, so of two that end the same job the second tells what
 the first has written.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
 from bucketbrush.adapters.announcements import Announcements
 from bucketbrush.adapters.answers import Task, TaskState
 from bucketbrush.adapters.ledger import Ledger
-from bucketbrush.adapters.objects import Objects
+from bucketbrush.adapters.objects import Objects, Tags
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.display import Display
 from bucketbrush.domain import deadlines, layout, money, verdicts
 from bucketbrush.domain.errors import (
     ApiKeyMissing,
     BucketbrushError,
-    LinkDead,
     Money,
-    PictureUnreadable,
     ResultUnstored,
     TaskUnfinished,
     TaskUnreadable,
@@ -30,31 +28,12 @@ from bucketbrush.domain.life import STOPPED, State
 from bucketbrush.domain.result import Announcement, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
 from bucketbrush.observability import amount, count, logger, note_operator_problem
 from bucketbrush.settings import FinalizeSettings
+from bucketbrush.store import Links, Store
 
 _RESULT = "result.json"
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
 _CLOSING_SECONDS = 60  # of an invocation, kept for what comes after the downloads
-
-
-@dataclass
-class _Links:
-    """The links of a task's pictures; once, when one of them is dead, all are read anew."""
-
-    provider: ToApis
-    task: Task
-    prompt: str
-    are_fresh: bool = False
-
-    def refresh(self) -> bool:
-        """Whether there may be others now."""
-        if self.are_fresh:
-            return False
-        self.are_fresh = True
-        with suppress(TaskUnreadable):
-            fresh = self.provider.read(self.task.task_id, prompt=self.prompt).urls
-            if len(fresh) >= len(self.task.urls):  # in a shorter list the pictures have other numbers
-                self.task = replace(self.task, urls=fresh)
-        return True
+_TELLING_SECONDS = 40  # of these, kept for what comes after the page
 
 
 @dataclass(frozen=True)
@@ -64,6 +43,8 @@ class Finalize:
     settings: FinalizeSettings
     ledger: Ledger
     results: Objects
+    store: Store
+    display: Display
     announcements: Announcements
     connect: Callable[[], ToApis]
     now: Callable[[], float]
@@ -76,13 +57,13 @@ class Finalize:
         submit is under way, AnnouncementFailed.
         """
         job = self._find(job_id, fault)
-        key = layout.result_key(job_id, _RESULT)
+        key = layout.beside(job.pictures_at, _RESULT)
         # Looked for before anything else: what an earlier try has stored is not fetched, and what it told is told.
-        there = self.results.keys(layout.result_key(job_id, ""))
+        there = self.results.keys(layout.beside(job.pictures_at, ""))
         result = self._read(key) if key in there else None
         if result is None:
             made = self._make(job, fault, there, invocation)
-            result = made if self.results.write_once(key, made.model_dump(mode="json")) else self._read(key)
+            result = self._write(job, made, key, there, invocation.ends_at - _TELLING_SECONDS)
         announcement = announcement_of(result, self.settings.results_bucket, key)
         self.announcements.tell(announcement)
         if job.state is not State.ENDED:
@@ -92,6 +73,16 @@ class Finalize:
             self._end(job, verdict, result)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
+
+    def _write(self, job: Job, made: Result, key: str, there: frozenset[str], until: float) -> Result:
+        """What ``result.json`` says: this, or what another has written meanwhile. The page says the same."""
+        display, tags = self.display, _tags(job)
+        made = made.model_copy(update={"page": display(made, job.pictures_at, there, tags, until)})
+        if self.results.write_once(key, made.model_dump(mode="json"), tags):
+            return made
+        first = self._read(key)
+        display(first, job.pictures_at, there, tags, until)
+        return first
 
     def _end(self, job: Job, verdict: Verdict, result: Result) -> None:
         """Close the row, and settle or release what the job has reserved. A paid job's bill may still come."""
@@ -115,7 +106,8 @@ class Finalize:
         """The row. One without a task after a last look is decided: from then on no submit can send it any more."""
         now = int(self.now())
         next_check = now + self.settings.sweep_after_seconds
-        new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now, next_check=next_check)
+        at = layout.results_at(self.settings.results_key, job_id, date=layout.date_of(now))
+        new = Job(job_id=job_id, state=State.ACCEPTED, created_at=now, next_check=next_check, results_at=at)
         job = self.ledger.get(job_id) or self.ledger.create(new) or new
         if not job.state.before_task:
             return job
@@ -154,9 +146,9 @@ class Finalize:
 
     def _make(self, job: Job, fault: str | None, there: Iterable[str], invocation: Invocation) -> Result:
         if job.verdict:
-            return make_result(job, job.verdict, int(self.now()))
+            return self._result(job, job.verdict)
         stopped = fault == STOPPED
-        kept = self._kept(job.job_id, there)
+        kept = self.store.kept(job, there)
         if len(kept) >= job.asked:
             return self._end_stored(job, kept, [], stopped=stopped)
         prompt = (job.recipe or {}).get("prompt", "")
@@ -167,21 +159,26 @@ class Finalize:
             note_operator_problem(problem)
             return self._end_unseen(job, problem, deadlines.LINK_SECONDS, kept, stopped=stopped)
         seen = TaskFacts(
-            created_at=task.created_at, completed_at=task.completed_at, billed=task.bill and task.bill.amount
+            model=task.model,
+            created_at=task.created_at,
+            completed_at=task.completed_at,
+            seen_at=job.seen_at or int(self.now()),
+            billed=task.bill and task.bill.amount,
         )
         if task.problem and job.made_at is None:
             verdict = verdicts.failed(task.problem, is_kept=bool(task.bill and task.bill.is_kept), stopped=stopped)
-            return make_result(job, verdict, int(self.now()), task=seen)
+            return self._result(job, verdict, task=seen)
         if task.state is not TaskState.DONE:
             unfinished = TaskUnfinished(f"The last look found {task.task_id} {task.status}.")
             return self._end_unseen(job, unfinished, self.settings.deadline_seconds, kept, stopped=stopped)
-        pictures, never, later = self._store(job, _Links(provider, task, prompt), kept, invocation)
+        links, until = Links(provider, task, prompt), invocation.ends_at - _CLOSING_SECONDS
+        stored = self.store.fetch(job, links, kept, _tags(job), until)
         now = int(self.now())
         made_at = deadlines.made_at(job, task.completed_at, now)
-        if later and len(pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
-            self._mark_unstored(job, made_at, len(task.urls), now)
-            raise ResultUnstored(" ".join(later))
-        return self._end_stored(job, pictures, [*never, *later], seen, stopped=stopped)
+        if stored.later and len(stored.pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
+            self._mark_unstored(job, made_at, seen, len(task.urls))
+            raise ResultUnstored(" ".join(stored.later))
+        return self._end_stored(job, stored.pictures, [*stored.never, *stored.later], seen, stopped=stopped)
 
     def _end_stored(
         self,
@@ -194,7 +191,7 @@ class Finalize:
     ) -> Result:
         verdict = verdicts.stored(job, len(pictures), problems, stopped=stopped)
         in_order = tuple(picture for _, picture in sorted(pictures.items()))
-        return make_result(job, verdict, int(self.now()), in_order, task)
+        return self._result(job, verdict, in_order, task)
 
     def _end_unseen(
         self, job: Job, problem: BucketbrushError, patience: int, kept: dict[int, Picture], *, stopped: bool
@@ -208,59 +205,29 @@ class Finalize:
         if not (stopped and isinstance(problem, TaskUnfinished)) and not deadlines.is_overdue(job, now, patience):
             raise problem
         end = verdicts.cancelled(job, problem) if stopped else verdicts.expired(job, problem, patience)
-        return make_result(job, end, now)
+        return self._result(job, end)
 
-    def _mark_unstored(self, job: Job, made_at: int, links: int, now: int) -> None:
+    def _result(
+        self, job: Job, verdict: Verdict, pictures: tuple[Picture, ...] = (), task: TaskFacts | None = None
+    ) -> Result:
+        source, drops = job.source, self.settings.inbox_prefix
+        folder = layout.Inbox(source.bucket, drops).folder(source.key) if source else None
+        return make_result(job, verdict, int(self.now()), pictures, task, folder or None)
+
+    def _mark_unstored(self, job: Job, made_at: int, task: TaskFacts, links: int) -> None:
         logger.warning("pictures are made and not stored yet", job_id=job.job_id, task_id=job.task_id)
         if job.state is State.WAITING:
-            next_check = now + self.settings.sweep_after_seconds
-            self.ledger.change(job, state=State.UNSTORED, made_at=made_at, links=links, next_check=next_check)
+            next_check = int(self.now()) + self.settings.sweep_after_seconds
+            self.ledger.change(
+                job,
+                state=State.UNSTORED,
+                made_at=made_at,
+                seen_at=task.seen_at,
+                links=links,
+                next_check=next_check,
+            )
 
-    def _kept(self, job_id: str, there: Iterable[str]) -> dict[int, Picture]:
-        """The pictures that an earlier try has stored, by their number."""
-        numbers = {key: layout.picture_number(job_id, key) for key in there}
-        return {number: self.results.picture(key) for key, number in numbers.items() if number is not None}
 
-    def _store(
-        self, job: Job, links: _Links, kept: dict[int, Picture], invocation: Invocation
-    ) -> tuple[dict[int, Picture], list[str], list[str]]:
-        """Store each picture by itself: all that are stored, why some never will be, and why some are not yet."""
-        pictures = dict(kept)
-        total = len(links.task.urls)
-        if kept and total < (job.links or 0):
-            # Pictures are numbered by their links: in a shorter list the numbers are others.
-            return pictures, [], [f"Task {links.task.task_id} lists {total} links now, and {job.links} before."]
-        never: list[str] = []
-        later: list[str] = [] if total else [f"Task {links.task.task_id} completed without a single link."]
-        for number in range(1, total + 1):
-            if number in pictures:
-                continue
-            share = (invocation.ends_at - _CLOSING_SECONDS - self.now()) / (total + 1 - number)
-            stem = layout.result_key(job.job_id, str(number))
-            try:
-                pictures[number] = self._fetch_twice(stem, links, number, self.now() + share)
-            except PictureUnreadable as problem:
-                never.append(f"Picture {number}: {problem.message}")
-            except ResultUnstored as problem:
-                later.append(f"Picture {number}: {problem.message}")
-        return pictures, never, later
-
-    def _fetch_twice(self, stem: str, links: _Links, number: int, until: float) -> Picture:
-        """A picture, with a second try when the first leaves time: by a new link when the old one is dead."""
-        try:
-            return self._fetch(stem, links, number, until)
-        except ResultUnstored as problem:
-            if self.now() > until or (isinstance(problem, LinkDead) and not links.refresh()):
-                raise
-        return self._fetch(stem, links, number, until)
-
-    def _fetch(self, stem: str, links: _Links, number: int, until: float) -> Picture:
-        with links.provider.download(links.task.urls[number - 1]) as (chunks, announced):
-            return self.results.store_picture(stem, self._within(chunks, until), announced)
-
-    def _within(self, chunks: Iterator[bytes], until: float) -> Iterator[bytes]:
-        """The chunks, as long as there is time: a host that drips must not hold up the other pictures."""
-        for chunk in chunks:
-            if self.now() > until:
-                raise ResultUnstored("result link: the download took longer than its share of the time.")
-            yield chunk
+def _tags(job: Job) -> Tags:
+    """What every object of the job says of itself."""
+    return {"job": job.job_id, "model": (job.recipe or {}).get("model"), "preset": job.preset}

@@ -1,11 +1,22 @@
-"""Intake: from a message of the submit queue to a job with a running execution."""
+"""Intake: from a message of the submit queue, or a caller's request, to a job with a running execution."""
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from bucketbrush.adapters.executions import Executions
+from bucketbrush.adapters.queues import Queue
 from bucketbrush.domain import layout
-from bucketbrush.domain.errors import AgainRefused, Money
-from bucketbrush.domain.jobs import Invocation, ObjectVersion, attempt_job_id, dropped_job_id
+from bucketbrush.domain.errors import AgainRefused, EventUnreadable, Money
+from bucketbrush.domain.jobs import (
+    Invocation,
+    Job,
+    Line,
+    ObjectVersion,
+    attempt_job_id,
+    dropped_job_id,
+    line_job_id,
+    request_job_id,
+)
 from bucketbrush.domain.life import State
 from bucketbrush.observability import count, logger
 from bucketbrush.submit import Order, Submit
@@ -13,10 +24,13 @@ from bucketbrush.submit import Order, Submit
 
 @dataclass(frozen=True)
 class Drop:
-    """One file dropped into the inbox: the object version and S3's ``sequencer`` of the event."""
+    """One file dropped into the inbox: the object version, S3's ``sequencer`` and the time of the event (seconds since
+    1970).
+    """
 
     source: ObjectVersion
     sequencer: str
+    at: int
 
 
 @dataclass(frozen=True)
@@ -28,30 +42,86 @@ class Again:
 
 
 @dataclass(frozen=True)
+class BatchLine:
+    """A line of the batch in ``source``; ``at`` is when that was dropped."""
+
+    source: ObjectVersion
+    line: Line
+    batch: str
+    at: int
+
+
+@dataclass(frozen=True)
+class Request:
+    """A caller's job ``document``, as JSON. The same id of the same caller is the same job, whichever way it comes."""
+
+    caller: str
+    request_id: str
+    document: str
+
+
+Message: TypeAlias = Drop | Again | BatchLine | Request
+
+
+@dataclass(frozen=True)
 class Intake:
-    """The use case."""
+    """The use case. ``batches`` is the queue of batches that are to be expanded."""
 
     submit: Submit
     executions: Executions
+    batches: Queue
 
-    def __call__(self, message: Drop | Again, invocation: Invocation) -> None:
+    def __call__(self, message: Message, invocation: Invocation) -> None:
         """Submit the message's job and start its execution, which takes it from there.
 
-        Raises JobBusy, and AgainRefused for a job that may not run again like this.
+        Some messages are no job. Raises JobBusy, AgainRefused for a job that may not run again like this,
+        RequestConflict, and EventUnreadable for a file of another bucket.
         """
-        order = self._again(message) if isinstance(message, Again) else self._drop(message)
-        if order is None:
-            count("DropsIgnored")
-            return
+        if order := self._order(message):
+            self._start(order, invocation)
+
+    def request(self, request: Request, invocation: Invocation) -> tuple[Job, str]:
+        """The row of the job that is asked for, and its execution's ARN. Raises JobBusy and RequestConflict."""
+        return self._start(_requested(request), invocation)
+
+    def _start(self, order: Order, invocation: Invocation) -> tuple[Job, str]:
         job = self.submit(order, invocation)
         logger.info("job taken in", job_id=job.job_id, state=job.state.value)
-        self.executions.start(job.job_id)
+        return job, self.executions.start(job.job_id)
+
+    def _order(self, message: Message) -> Order | None:
+        match message:
+            case Again():
+                return self._again(message)
+            case Request():
+                return _requested(message)
+            case BatchLine(source, line, batch, at):
+                self._demand_ours(source)
+                job_id = line_job_id(source, line.number)
+                return Order(job_id, source=source, line=line, batch=batch, requested_at=at)
+            case Drop():
+                self._demand_ours(message.source)
+                return self._drop(message)
+
+    def _demand_ours(self, source: ObjectVersion) -> None:
+        bucket = self.submit.settings.inbox_bucket
+        if source.bucket != bucket:
+            raise EventUnreadable(f"bucket: found {source.bucket}; allowed: {bucket}.")
 
     def _drop(self, drop: Drop) -> Order | None:
-        key = drop.source.key
-        if not key.startswith(layout.INBOX_PREFIX) or layout.is_ignored(key, drop.source.size or 0):
+        source, inbox = drop.source, self.submit.settings.inbox
+        is_preset = source.key.startswith(inbox.presets) and not inbox.is_litter(source.key, source.size or 0)
+        if is_preset and not self.submit.prepare.documents.preset_problem(source):
+            logger.info("preset is sound", key=source.key)
             return None
-        return Order(dropped_job_id(drop.source, drop.sequencer), source=drop.source)
+        if not is_preset and inbox.is_ignored(source.key, source.size or 0):
+            count("DropsIgnored")
+            return None
+        if layout.is_batch(source.key):
+            batch = {"source": source.model_dump(), "sequencer": drop.sequencer, "requested_at": drop.at}
+            self.batches.send({"batch": batch})
+            return None
+        return Order(dropped_job_id(source, drop.sequencer), source=source, requested_at=drop.at)
 
     def _again(self, again: Again) -> Order:
         """The next attempt, which is always the same one: a message that comes twice runs it once."""
@@ -71,4 +141,14 @@ class Intake:
                 f"{name}: its outcome is {job.verdict.outcome} (money {job.verdict.money}); found {given}; allowed: "
                 f'"attempt": {following}, which may pay again.'
             )
-        return Order(attempt_job_id(job), job.source, again_of=job.again_of or job.job_id, attempt=following)
+        return Order(
+            attempt_job_id(job),
+            source=job.source,
+            line=job.line,
+            again_of=job.again_of or job.job_id,
+            attempt=following,
+        )
+
+
+def _requested(request: Request) -> Order:
+    return Order(request_job_id(request.caller, request.request_id), request=request.document)

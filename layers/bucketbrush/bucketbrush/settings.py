@@ -7,14 +7,16 @@ them.
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bucketbrush.domain.addresses import api_origin
 from bucketbrush.domain.errors import SettingsInvalid
+from bucketbrush.domain.layout import Inbox, demand_results_key, results_prefix
 from bucketbrush.domain.money import micros
 
+ResultsKey = Annotated[str, AfterValidator(demand_results_key)]
 Seconds = Annotated[int, Field(ge=1)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 _Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)
@@ -53,6 +55,14 @@ class ReferenceHandover(StrEnum):
     UPLOAD = "upload"  # by the provider's upload endpoint: whoever has the link that it gives can read the picture
 
 
+class ResultPage(StrEnum):
+    """What people find beside the pictures: a page, and on it copies of what the pictures were made of."""
+
+    WITH_REFERENCES = "with-references"
+    WITHOUT_REFERENCES = "without-references"
+    NONE = "none"
+
+
 class BudgetSettings(FunctionSettings):
     """``monthly_budget_usd`` is 0 without a budget."""
 
@@ -71,6 +81,13 @@ class SubmitSettings(ProviderSettings, BudgetSettings):
     """
 
     inbox_bucket: str
+    inbox_prefix: str
+    presets_prefix: str
+    references_prefix: str
+    results_bucket: str
+    results_key: ResultsKey
+    companion_seconds: Seconds
+    batch_queue_url: str
     jobs_machine_arn: str
     signer_role_arn: str
     poll_plan_seconds: Annotated[tuple[Seconds, ...], _Csv, Field(min_length=1)]
@@ -83,6 +100,26 @@ class SubmitSettings(ProviderSettings, BudgetSettings):
     sweep_after_seconds: Seconds
     submits_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
     assumed_price_usd: Usd
+
+    @model_validator(mode="after")
+    def _keeps_apart(self) -> Self:
+        """Each key of the inbox means one thing. Results may lie among the drops, which the inbox knows, but nothing
+        among results.
+        """
+        kinds = ("inbox_prefix", "presets_prefix", "references_prefix")
+        prefixes = {kind: getattr(self, kind) for kind in kinds}
+        outer = {**prefixes, **({"results_key": self.inbox.results} if self.inbox.results else {})}
+        for kind, prefix in prefixes.items():
+            for other, holder in outer.items():
+                if other != kind and prefix.startswith(holder):
+                    raise ValueError(f"{kind.upper()}: found {prefix}, which lies in {holder} ({other.upper()})")
+        return self
+
+    @property
+    def inbox(self) -> Inbox:
+        """What lies where in the inbox; results in the same bucket start nothing."""
+        results = results_prefix(self.results_key) if self.results_bucket == self.inbox_bucket else ""
+        return Inbox(self.inbox_bucket, self.inbox_prefix, self.presets_prefix, self.references_prefix, results)
 
     @property
     def assumed_price(self) -> int | None:
@@ -101,7 +138,10 @@ class FinalizeSettings(ProviderSettings):
     """``result_hosts`` are the ends of host names that results may be fetched from."""
 
     result_hosts: Annotated[tuple[str, ...], _Csv, Field(min_length=1)]
+    inbox_prefix: str
     results_bucket: str
+    results_key: ResultsKey
+    result_page: ResultPage
     topic_arn: str
     lookup_seconds: Seconds
     deadline_seconds: Seconds
@@ -115,6 +155,19 @@ class SweepSettings(BudgetSettings):
     sweep_after_seconds: Seconds
 
 
+class BatchSettings(FunctionSettings):
+    batches_table: str
+    batch_queue_url: str
+    submit_queue_url: str
+    inbox_bucket: str
+    inbox_prefix: str
+    results_bucket: str
+    results_key: ResultsKey
+    topic_arn: str
+    max_queue_seconds: Seconds
+    deadline_seconds: Seconds
+
+
 _Settings = TypeVar("_Settings", bound=FunctionSettings)
 
 
@@ -125,7 +178,7 @@ def read_settings(kind: type[_Settings], environment: Mapping[str, str]) -> _Set
         return kind(**given)
     except ValidationError as error:
         problems = [
-            f"{str(p['loc'][0]).upper()}: " + ("not set" if p["type"] == "missing" else _said(p))
+            (f"{str(p['loc'][0]).upper()}: " if p["loc"] else "") + ("not set" if p["type"] == "missing" else _said(p))
             for p in error.errors()
         ]
         raise SettingsInvalid("; ".join(problems) + ".") from None

@@ -4,10 +4,12 @@ The same code serves the queue and the workflow, and any number of deliveries of
 what is still to be done.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from bucketbrush.adapters.announcements import Bus
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.depart import Depart
@@ -18,6 +20,7 @@ from bucketbrush.domain.errors import (
     BucketbrushError,
     BudgetBusy,
     BudgetExceeded,
+    CompanionAwaited,
     DepartureAhead,
     DeparturesFull,
     HandoverUnfinished,
@@ -28,12 +31,15 @@ from bucketbrush.domain.errors import (
     ProviderUnreachable,
     RateLimited,
     RecipeInvalid,
+    RequestConflict,
     SubmitUnanswered,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import UNHELD, Invocation, Job, ObjectVersion, Outcome, Verdict
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Line, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import find_model, request_body
+from bucketbrush.domain.redact import redact
+from bucketbrush.domain.result import submitted_notice
 from bucketbrush.handover import HandOver
 from bucketbrush.observability import logger, note_operator_problem
 from bucketbrush.prepare import Prepare
@@ -41,6 +47,7 @@ from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
 _FREE: dict[str, Any] = {"owner": "", "lease_until": 0}
 _SOON = 1  # seconds until a hand-over goes on
+_COMPANION_SECONDS = 3  # between two looks for a mask or sidecar
 _JITTER_SECONDS = 10
 
 
@@ -48,12 +55,18 @@ _JITTER_SECONDS = 10
 class Order:
     """What to do: a dropped object version, or a caller's job document; neither when the row knows already.
 
-    A deliberate new attempt names the job whose attempt it is, and its number.
+    ``document`` is what a caller's execution brings every time; ``request`` is one, as JSON, that the row keeps.
+    ``requested_at`` is when the file was dropped, None for now. A deliberate new attempt names the job whose attempt
+    it is, and its number.
     """
 
     job_id: str
     source: ObjectVersion | None = None
     document: Any = None
+    request: str | None = None
+    requested_at: int | None = None
+    line: Line | None = None
+    batch: str | None = None
     again_of: str | None = None
     attempt: int = 1
 
@@ -69,6 +82,7 @@ class Submit:
     prepare: Prepare
     depart: Depart
     handover: HandOver
+    bus: Bus
     connect: Callable[[], ToApis]
     now: Callable[[], float]
     jitter: Callable[[], float]
@@ -76,8 +90,9 @@ class Submit:
     def __call__(self, order: Order, invocation: Invocation) -> Job:
         """Bring the job as far as it can go now and return its row.
 
-        Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease, and
-        AgainRefused when another job has the name of an attempt.
+        Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease,
+        AgainRefused when another job has the name of an attempt, and RequestConflict when a request's id was used
+        before.
         """
         job = self._claim(order, invocation)
         try:
@@ -88,18 +103,26 @@ class Submit:
         except Exception:
             self._release(job.job_id, invocation)
             raise
+        if job.state is State.WAITING:
+            self._tell_submitted(job)
         return job
 
     def _claim(self, order: Order, invocation: Invocation) -> Job:
         now = int(self.now())
         lease: dict[str, Any] = {"owner": invocation.id, "lease_until": invocation.lease_until}
-        preset = layout.preset_name(order.source.key) if order.source else None
+        digest = hashlib.sha256(order.request.encode()).hexdigest() if order.request else None
         new = Job(
             job_id=order.job_id,
             state=State.ACCEPTED,
             created_at=now,
+            requested_at=order.requested_at or now,
             source=order.source,
-            preset=preset,
+            line=order.line,
+            batch=order.batch,
+            document=order.request,
+            request=digest,
+            results_at=self._results_at(order, order.requested_at or now),
+            preset=self.settings.inbox.preset_name(order.source.key) if order.source else None,
             again_of=order.again_of,
             attempt=order.attempt,
             next_check=self._next_check(),
@@ -110,10 +133,24 @@ class Submit:
             return new
         if order.again_of != found.again_of and order.again_of:
             raise AgainRefused(f"job {order.job_id}: found a job of that name that is no attempt at {order.again_of}.")
+        if digest and found.request != digest:
+            raise RequestConflict(f"request_id: found one that job {order.job_id} has, for another document.")
         if not found.state.before_task:
             return found
         found.demand_free(now)
         return self.ledger.change(found, **lease)
+
+    def _tell_submitted(self, job: Job) -> None:
+        """Also of a job that is found submitted, because whoever submitted it may have died before telling."""
+        try:
+            self.bus.tell_submitted(submitted_notice(job))
+        except Exception as problem:  # noqa: BLE001 - a paid job must not wait for who listens
+            logger.warning("nobody was told of the submit", job_id=job.job_id, reason=redact(repr(problem)))
+
+    def _results_at(self, order: Order, at: int) -> str:
+        inbox, key = self.settings.inbox, order.source.key if order.source else ""
+        folder, stem = (inbox.folder(key), layout.stem(key)) if key else ("", "")
+        return layout.results_at(self.settings.results_key, order.job_id, folder, stem, layout.date_of(at))
 
     def _release(self, job_id: str, invocation: Invocation) -> None:
         """Let the next try begin at once; only a killed invocation makes it wait for the end of the lease."""
@@ -130,6 +167,8 @@ class Submit:
             fixed = {} if job.recipe else self.prepare(job, order.document)
             fixed["estimated"] = self._estimate(job.recipe or fixed["recipe"])
             return self._dispatch(job, fixed, invocation)
+        except CompanionAwaited as problem:
+            return self._hold(job, job.state, problem)
         except (RecipeInvalid, ApiKeyMissing, PriceUnknown, BudgetExceeded) as problem:
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except DeparturesFull as problem:
@@ -139,7 +178,7 @@ class Submit:
 
     def _estimate(self, recipe: dict[str, Any]) -> int | None:
         """Raises RecipeInvalid when the model is not there any more."""
-        model = find_model(recipe.get("model"), self.prepare.catalogue)
+        model = find_model(recipe.get("model"), self.prepare.documents.catalogue)
         return money.estimate(recipe, model, self.settings.assumed_price)
 
     def _dispatch(self, job: Job, fixed: dict[str, Any], invocation: Invocation, **noted: Any) -> Job:
@@ -149,7 +188,7 @@ class Submit:
         """
         ordered = job.model_copy(update=fixed)
         recipe = ordered.recipe or {}
-        model = find_model(recipe.get("model"), self.prepare.catalogue)
+        model = find_model(recipe.get("model"), self.prepare.documents.catalogue)
         share = money.reserved(ordered, self.settings.budget, int(self.now()))
         provider = self.connect()
         turn = self.depart.turn(job)
@@ -266,6 +305,8 @@ class Submit:
     def _least_hold(self, reason: BucketbrushError) -> int:
         if isinstance(reason, HandoverUnfinished):
             return _SOON
+        if isinstance(reason, CompanionAwaited):
+            return _COMPANION_SECONDS
         if isinstance(reason, ProviderBusy | ProviderUnreachable):
             return getattr(reason, "retry_after", None) or self.settings.refused_wait_seconds
         return self.settings.lookup_wait_seconds

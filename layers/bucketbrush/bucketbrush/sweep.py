@@ -85,7 +85,7 @@ class Sweep:
         if not self.ledger.postpone(job, now + self.settings.sweep_after_seconds):
             return False
         logger.warning("nobody works on the job", job_id=job.job_id, state=job.state.value, execution=status)
-        if status is None and job.source:
+        if status is None and (job.source or job.request):
             self.executions.start(job.job_id)
         else:
             self.finalizer.start(job.job_id, status or "no execution")

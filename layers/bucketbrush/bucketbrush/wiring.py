@@ -13,18 +13,23 @@ from typing import TYPE_CHECKING
 import boto3
 from botocore.config import Config
 
-from bucketbrush.adapters.announcements import Announcements, Bus
+from bucketbrush.adapters.announcements import Announcements, Bus, Topic
+from bucketbrush.adapters.batches import BatchAnnouncements, Batches, Reports
 from bucketbrush.adapters.budgets import Budgets
 from bucketbrush.adapters.departures import Departures
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
+from bucketbrush.adapters.queues import Queue
 from bucketbrush.adapters.references import Presigner
 from bucketbrush.adapters.secrets import read_api_key
 from bucketbrush.adapters.toapis import ToApis
+from bucketbrush.batch import LookAfterBatch
 from bucketbrush.bill import LookForBill
 from bucketbrush.depart import Depart
+from bucketbrush.display import Display
+from bucketbrush.documents import Documents
 from bucketbrush.domain.catalogue import Catalogue, read_catalogue
 from bucketbrush.domain.departures import step_between
 from bucketbrush.domain.life import Actor
@@ -33,6 +38,7 @@ from bucketbrush.handover import HandOver
 from bucketbrush.intake import Intake
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import (
+    BatchSettings,
     FinalizeSettings,
     FunctionSettings,
     ProviderSettings,
@@ -42,6 +48,7 @@ from bucketbrush.settings import (
     read_settings,
 )
 from bucketbrush.status import Status
+from bucketbrush.store import Store
 from bucketbrush.submit import Submit
 from bucketbrush.sweep import Sweep
 
@@ -53,6 +60,8 @@ if TYPE_CHECKING:
 _AROUND_SENDING = 10  # seconds for connecting before the request and for the ledger behind it
 _MODELS = Path(__file__).parent / "models"
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+# For what a job can do without: 30 seconds at most.
+_ASIDE = _CONFIG.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}))
 # A signed link cannot follow a redirect, because the signature covers the host: it must name the bucket's own region
 # (S3 User Guide, "Virtual hosting of buckets"), which boto3 does for this style only.
 _SIGNING = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
@@ -60,23 +69,28 @@ _SIGNING = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style"
 
 def build_intake() -> Intake:
     settings = read_settings(SubmitSettings, os.environ)
-    inbox = Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket)
+    objects = Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket)
     presigner = Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client)
     sending_seconds = settings.provider_timeout_seconds + _AROUND_SENDING
-    handover = HandOver(settings.reference_handover, presigner, inbox, sending_seconds, time.time)
+    handover = HandOver(settings.reference_handover, presigner, objects, sending_seconds, time.time)
     departures = Departures(_dynamodb(), settings.limits_table, step_between(settings.submits_per_second))
     depart = Depart(departures, time.time, time.sleep, settings.max_queue_seconds, settings.refused_wait_seconds)
+    documents = Documents(
+        objects, settings.inbox, deployed_catalogue(), handover.most_bytes, settings.companion_seconds, time.time
+    )
     submit = Submit(
         settings=settings,
         ledger=_ledger(settings, Actor.SUBMIT),
-        prepare=Prepare(inbox, settings.inbox_bucket, deployed_catalogue(), handover.most_bytes),
+        prepare=Prepare(documents),
         depart=depart,
         handover=handover,
+        bus=_bus(),
         connect=lambda: _provider(settings),
         now=time.time,
         jitter=random.random,
     )
-    return Intake(submit, _executions(settings.jobs_machine_arn))
+    batches = Queue(boto3.client("sqs", config=_CONFIG), settings.batch_queue_url)
+    return Intake(submit, _executions(settings.jobs_machine_arn), batches)
 
 
 def build_status() -> Status:
@@ -92,11 +106,16 @@ def build_status() -> Status:
 
 def build_finalize() -> Finalize:
     settings = read_settings(FinalizeSettings, os.environ)
+    results = Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket)
+    aside = Objects(boto3.client("s3", config=_ASIDE), settings.results_bucket)
+    topic = Topic(boto3.client("sns", config=_CONFIG), settings.topic_arn)
     return Finalize(
         settings=settings,
         ledger=_ledger(settings, Actor.FINALIZE),
-        results=Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket),
-        announcements=Announcements(boto3.client("sns", config=_CONFIG), settings.topic_arn, _bus()),
+        results=results,
+        store=Store(results, time.time),
+        display=Display(settings.result_page, aside, time.time),
+        announcements=Announcements(topic, _bus()),
         connect=lambda: _provider(settings, settings.result_hosts),
         now=time.time,
     )
@@ -105,6 +124,22 @@ def build_finalize() -> Finalize:
 def build_look_for_bill() -> LookForBill:
     settings = read_settings(FinalizeSettings, os.environ)
     return LookForBill(_ledger(settings, Actor.FINALIZE), lambda: _provider(settings), time.time)
+
+
+def build_batch() -> LookAfterBatch:
+    settings = read_settings(BatchSettings, os.environ)
+    s3, sqs = boto3.client("s3", config=_CONFIG), boto3.client("sqs", config=_CONFIG)
+    return LookAfterBatch(
+        settings=settings,
+        batches=Batches(_dynamodb(), settings.batches_table, settings.keep_days),
+        ledger=_ledger(settings, Actor.BATCH),
+        inbox=Objects(s3, settings.inbox_bucket),
+        reports=Reports(s3, settings.results_bucket),
+        turns=Queue(sqs, settings.batch_queue_url),
+        submits=Queue(sqs, settings.submit_queue_url, _delay),
+        announcements=BatchAnnouncements(Topic(boto3.client("sns", config=_CONFIG), settings.topic_arn), _bus()),
+        now=time.time,
+    )
 
 
 def build_sweep() -> Sweep:

@@ -33,6 +33,7 @@ NAMES = (
     "table_ttl",
     "reset_executions",
     "scaling_numbers",
+    "queue_permissions",
     "transport",
 )
 

@@ -58,6 +58,7 @@ _LARGEST_BILL = 1_000_000
 _AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,20})?(?:[eE][+-]?[0-9]{1,2})?")
 _DEEPEST_ERROR = 3
 _DEEPEST_LINK = 4
+_NAME = re.compile(r"[!-~]{1,100}")
 _WORD = re.compile(rf"[\w.:-]{{1,{_LONGEST_WORD}}}", re.ASCII)
 _SENTENCE_ENDS = (".", "!", "?", "\u3002", "\uff01", "\uff1f")  # most error texts are Chinese
 # The seconds from 2001 to 2286: what is no such number is no time, milliseconds among them.
@@ -151,7 +152,8 @@ class Task:
     """What a status answer says. ``status`` is the provider's own word; ``progress`` 0-100 is a hint at best.
 
     ``urls`` are in the order of the pictures and as they came. Times are in seconds since 1970. A failed task has a
-    ``problem``: ContentRefused when the prompt or a picture is to be changed before it can succeed.
+    ``problem``: ContentRefused when the prompt or a picture is to be changed before it can succeed. ``model`` is the
+    one that it names.
     """
 
     task_id: str
@@ -163,6 +165,7 @@ class Task:
     created_at: int | None
     completed_at: int | None
     bill: Bill | None = None
+    model: str | None = None
 
 
 @dataclass(frozen=True)
@@ -299,6 +302,7 @@ def _task(name: str, body: dict[str, Any], secrets: tuple[str, ...]) -> Task:
         created_at=_seconds(body.get("created_at")),
         completed_at=_seconds(body.get("completed_at")),
         bill=_bill(body.get("billing")),
+        model=_name(body.get("model"), secrets),
     )
 
 
@@ -421,6 +425,11 @@ def _objects(said: _Said, *, by_words: bool) -> bool:
     if any(map(_CONTENT_CODE.search, said.codes)):
         return True
     return by_words and bool(_CONTENT_WORDS.search(said.text)) and not _TROUBLE_WORDS.search(said.text)
+
+
+def _name(value: Any, secrets: tuple[str, ...]) -> str | None:
+    text = _text(value).strip()
+    return text if _NAME.fullmatch(text) and redact(text, secrets) == text else None
 
 
 def _text(value: Any) -> str:

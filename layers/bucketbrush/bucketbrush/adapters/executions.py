@@ -1,6 +1,7 @@
 """The workflow: one execution per job, named by it."""
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,23 +13,25 @@ class Executions:
         self._client = client
         self._machine_arn = machine_arn
 
-    def start(self, job_id: str) -> None:
-        """Start the job's execution; when it runs or has run, that is success too: the sweep finds one that died.
+    def start(self, job_id: str) -> str:
+        """Start the job's execution and return its ARN; when it runs or has run, that is success too: the sweep finds
+        one that died.
 
         The input is the job id alone: Step Functions takes a repeated start for the same one only while the input is
         the same to the byte (API reference, "StartExecution").
         """
-        try:
+        with suppress(self._client.exceptions.ExecutionAlreadyExists):
             self._client.start_execution(
                 stateMachineArn=self._machine_arn, name=job_id, input=json.dumps({"job_id": job_id})
             )
-        except self._client.exceptions.ExecutionAlreadyExists:
-            return
+        return self._arn(job_id)
 
     def status(self, job_id: str) -> str | None:
         """The word for how the job's execution stands (API reference, "DescribeExecution"); None when it has none."""
-        arn = self._machine_arn.replace(":stateMachine:", ":execution:")
         try:
-            return self._client.describe_execution(executionArn=f"{arn}:{job_id}")["status"]
+            return self._client.describe_execution(executionArn=self._arn(job_id))["status"]
         except self._client.exceptions.ExecutionDoesNotExist:
             return None
+
+    def _arn(self, job_id: str) -> str:
+        return f"{self._machine_arn.replace(':stateMachine:', ':execution:')}:{job_id}"

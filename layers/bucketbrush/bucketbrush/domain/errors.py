@@ -9,10 +9,14 @@ holds a key, a signed URL or a prompt.
     |-- SettingsInvalid       a function's environment is wrong
     |-- EventUnreadable       an event that no way in understands
     |-- RecipeInvalid         a preset, job document or dropped file breaks a rule
+    |-- CompanionAwaited      a mask or sidecar that the preset requires is not there yet
+    |-- RequestConflict       a request's id was used for another document
     |-- ApiKeyMissing         the secret holds no usable key
     |-- HandoverUnfinished    the uploads of a job's pictures go on in its execution
     |-- PriceUnknown          there is a budget, and no price for the job
     |-- JobBusy               somebody else works on the job at this moment
+    |-- BatchBusy             somebody else works on the batch at this moment
+    |-- MessagesUnsent        a queue keeps refusing messages
     |-- DepartureAhead        a job's turn to be sent has not come
     |-- IntakePaused          an operator has paused the intake: nothing is sent
     |-- DeparturesFull        more jobs wait to be sent than MaxQueueSeconds has room for
@@ -83,6 +87,15 @@ class RecipeInvalid(BucketbrushError):
     advice = f"Nothing was sent and nothing was paid: correct it and {AGAIN}."
 
 
+class CompanionAwaited(BucketbrushError):
+    retryable = True
+    advice = "The job's execution looks for it again, for CompanionSeconds."
+
+
+class RequestConflict(BucketbrushError):
+    advice = "This request did nothing: give each job a request_id of its own, and repeat a request unchanged."
+
+
 class ApiKeyMissing(BucketbrushError):
     advice = f"Put it in with `aws secretsmanager put-secret-value`. A job rejected for it was not paid: {AGAIN}."
 
@@ -95,6 +108,16 @@ class HandoverUnfinished(BucketbrushError):
 class JobBusy(BucketbrushError):
     retryable = True
     advice = "It is tried again by itself."
+
+
+class BatchBusy(BucketbrushError):
+    retryable = True
+    advice = "It is tried again by itself."
+
+
+class MessagesUnsent(BucketbrushError):
+    retryable = True
+    advice = "They are sent again by themselves."
 
 
 class StepForbidden(BucketbrushError):

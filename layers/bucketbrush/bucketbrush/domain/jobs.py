@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from bucketbrush.domain.errors import JobBusy, Money
+from bucketbrush.domain.layout import results_at, stem
 from bucketbrush.domain.life import State
 
 JOB_ID = re.compile(r"[a-z0-9-]{1,64}")
@@ -26,13 +27,17 @@ class Frozen(BaseModel):
 
 
 class ObjectVersion(Frozen):
-    """One version of one S3 object. ``version_id`` is None in a bucket without versioning."""
+    """One version of one S3 object. ``version_id`` is None in a bucket without versioning.
+
+    ``checksum`` is what S3 reports, such as ``crc64nvme:`` and the digest in base64; None when it reports none.
+    """
 
     bucket: str
     key: str
     version_id: str | None = None
     etag: str | None = None
     size: int | None = None
+    checksum: str | None = None
 
     @property
     def uri(self) -> str:
@@ -94,6 +99,14 @@ class Share(Frozen):
         return self.reserved + self.spent
 
 
+class Line(Frozen):
+    """A line of a batch: its number, from 1, and where its bytes lie in the file."""
+
+    number: int
+    start: int
+    length: int
+
+
 class Invocation(Frozen):
     """The Lambda invocation that does the work: its request id, and when it is over (seconds since 1970)."""
 
@@ -109,13 +122,19 @@ class Invocation(Frozen):
 class Job(Frozen):
     """A row of the ledger. Times are whole seconds since 1970.
 
-    ``recipe``, and ``references`` and ``mask`` with it, is fixed by the first intent to submit. ``uploads`` are links
+    ``requested_at`` is when the file was dropped, else the time of the request. ``line`` is the one of the batch in
+    ``source`` that the job is, and ``batch`` that batch's id. ``document`` is the job document of a request, as JSON,
+    until the recipe is fixed, and ``request`` the document's digest. ``results_at`` is the key of its pictures, with
+    ``{index}`` and ``{ext}`` left open (``layout.results_at``).
+    ``recipe``, and with it ``references``, ``mask``, the source's ``checksum`` and the documents that it was made of,
+    ``preset_version`` and ``sidecar``, is fixed by the first intent to submit. ``uploads`` are links
     to copies of these at the provider, by their index, the mask last; the first was made at ``uploaded_at``.
     ``next_check`` is when the sweep looks after the job; an ended one has it only while its bill is awaited.
     ``attempt`` counts the deliberate new attempts of the job ``again_of``. ``departure`` is its place among those that
     wait to be sent. ``hold_reason`` names the error that the job waits for, which it does until ``hold_until``;
-    ``stalled_at`` is when something other than its departure first held it. ``links`` is how many pictures the task had
-    when it was first seen done. ``estimated`` and ``billed`` are what the job costs, in millionths of a US dollar.
+    ``stalled_at`` is when something other than its departure first held it. ``seen_at`` is when the task was first seen
+    done with pictures that could not be stored, and ``links`` how many it had then. ``estimated`` and ``billed`` are
+    what the job costs, in millionths of a US dollar.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -123,8 +142,17 @@ class Job(Frozen):
     job_id: str
     state: State
     created_at: int
+    requested_at: int | None = None
     source: ObjectVersion | None = None
+    line: Line | None = None
+    batch: str | None = None
+    document: str | None = None
+    request: str | None = None
+    results_at: str | None = None
     preset: str | None = None
+    checksum: str | None = None
+    preset_version: ObjectVersion | None = None
+    sidecar: ObjectVersion | None = None
     recipe: dict[str, Any] | None = None
     references: tuple[ObjectVersion, ...] = ()
     mask: ObjectVersion | None = None
@@ -151,10 +179,16 @@ class Job(Frozen):
     progress: int | None = None
     late_at: int | None = None
     made_at: int | None = None
+    seen_at: int | None = None
     links: int | None = None
     billed: int | None = None
     verdict: Verdict | None = None
     ended_at: int | None = None
+
+    @property
+    def pictures_at(self) -> str:
+        """Where its pictures are stored; a row from before there was a choice does not say it."""
+        return self.results_at or results_at("results/{job_id}/{index}.{ext}", self.job_id)
 
     @property
     def pictures(self) -> tuple[ObjectVersion, ...]:
@@ -184,11 +218,20 @@ def attempt_job_id(job: Job) -> str:
     return name[: _ID_LENGTH - len(end)].rstrip("-") + end
 
 
+def line_job_id(source: ObjectVersion, number: int) -> str:
+    """The id of the job that one line of a batch is; ``source`` is the batch's file."""
+    end = f"-{number}-{_hash(*_version(source), str(number))}"
+    return slug(source.key)[: _ID_LENGTH - len(end)].rstrip("-") + end
+
+
+def request_job_id(caller: str, request_id: str) -> str:
+    """The id of the job that a caller asks for: the same request always gives the same id, whichever way it comes."""
+    return f"{slug(request_id)}-{_hash('request', caller, request_id)}"
+
+
 def slug(name: str) -> str:
     """The readable part of a job id: the file's name without its suffix, in ``[a-z0-9-]``."""
-    stem = name.rsplit("/", 1)[-1]
-    stem = stem.rsplit(".", 1)[0] or stem
-    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    plain = unicodedata.normalize("NFKD", stem(name)).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:_SLUG_LENGTH].rstrip("-") or "file"
 
 
@@ -198,6 +241,13 @@ def dropped_job_id(source: ObjectVersion, sequencer: str) -> str:
     Without versioning an overwrite is told from a repeated event by ETag and sequencer (S3 User Guide, "Event message
     structure": the sequencer orders the events of one key).
     """
+    return f"{slug(source.key)}-{_hash(*_version(source, sequencer))}"
+
+
+def _version(source: ObjectVersion, sequencer: str = "") -> tuple[str, ...]:
     version = [source.version_id] if source.version_id else [source.etag or "", sequencer]
-    identity = "\n".join([source.bucket, source.key, *version])
-    return f"{slug(source.key)}-{hashlib.sha256(identity.encode()).hexdigest()[:_HASH_LENGTH]}"
+    return source.bucket, source.key, *version
+
+
+def _hash(*identity: str) -> str:
+    return hashlib.sha256("\n".join(identity).encode()).hexdigest()[:_HASH_LENGTH]

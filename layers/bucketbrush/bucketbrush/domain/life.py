@@ -39,6 +39,7 @@ class Actor(StrEnum):
     STATUS = "status"
     FINALIZE = "finalize"
     SWEEP = "sweep"
+    BATCH = "batch"  # it only reads
 
 
 @dataclass(frozen=True)

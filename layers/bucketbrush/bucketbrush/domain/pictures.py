@@ -1,7 +1,11 @@
 """What the first and last bytes of a file say about it."""
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
+
+from bucketbrush.domain.errors import RecipeInvalid
+from bucketbrush.domain.headers import File, jpeg_header, png_header
 
 HEAD_BYTES = 16
 TAIL_BYTES = 12
@@ -16,6 +20,12 @@ class PictureFormat(StrEnum):
     @property
     def content_type(self) -> str:
         return "image/png" if self is PictureFormat.PNG else "image/jpeg"
+
+
+@dataclass(frozen=True)
+class Pixels:
+    width: int
+    height: int
 
 
 _MAGIC = ((b"\x89PNG\r\n\x1a\n", PictureFormat.PNG), (b"\xff\xd8\xff", PictureFormat.JPEG))
@@ -67,3 +77,13 @@ def describe(head: bytes) -> str:
 def is_whole(kind: PictureFormat, tail: bytes) -> bool:
     """Whether a file's last bytes are its format's end marker (PNG: the IEND chunk; JPEG: EOI)."""
     return tail.endswith(PICTURE_END[kind])
+
+
+def pixels(kind: PictureFormat, start: bytes) -> Pixels | None:
+    """How large a picture is, when its first bytes say it as ``domain.headers`` demands of references, else None."""
+    file = File("result", len(start), lambda first, length: bytes(start[first : first + length]))
+    try:
+        header = png_header(file, seeks_trns=False) if kind is PictureFormat.PNG else jpeg_header(file)
+    except RecipeInvalid:
+        return None
+    return Pixels(header.width, header.height)

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeAlias
 
+from bucketbrush.domain import variables
 from bucketbrush.domain.catalogue import Catalogue, Model, Text
 from bucketbrush.domain.errors import RecipeInvalid
-from bucketbrush.domain.layout import REFERENCE_PREFIXES, picture_key
+from bucketbrush.domain.layout import Inbox
 
 MAX_DOCUMENT_BYTES = 262_144  # what a Step Functions input may hold ("Service quotas"); one limit for every way in
 _LONGEST_QUOTE = 40
 _MOST_NAMED = 20  # a message must fit the ledger row and SNS, whatever stands in the document
-_REFERENCES, _MASK = "references", "mask"
+_REFERENCES, _MASK, _SIDECAR, _PRESET = "references", "mask", "sidecar", "preset"
+_REQUIRED = "required"
 _OTHERS = "other fields"
 _ADDRESS = re.compile(r"(?:https?|data|file)(?=:)", re.IGNORECASE)  # it may be signed, or hold a picture
 _Problem: TypeAlias = tuple[str, str]  # a field, and what was found in it and is allowed
@@ -29,25 +31,25 @@ Recipe: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a document comes from: how messages call it, the inbox bucket, and the folder that its keys start from."""
+    """Where a document comes from: how messages call it, the inbox, and the folder that its keys start from."""
 
     name: str
-    bucket: str
+    inbox: Inbox
     folder: str = ""
 
     def takes(self, given: Any) -> bool:
         """Whether it names a key where pictures may lie."""
-        return isinstance(given, str) and picture_key(given, self.bucket, self.folder) is not None
+        return isinstance(given, str) and self.inbox.picture_key(given, self.folder) is not None
 
     def key(self, given: str) -> str:
         """The key that was given, which must be one that is taken."""
-        return picture_key(given, self.bucket, self.folder) or ""
+        return self.inbox.picture_key(given, self.folder) or ""
 
     @property
     def allowed(self) -> str:
         """What is taken, for a message."""
         start = f", starting from {self.folder}" if self.folder else ""
-        return f"keys below {' or '.join(REFERENCE_PREFIXES)} of bucket {self.bucket}{start}, and no links"
+        return f"keys below {' or '.join(self.inbox.pictures)} of bucket {self.inbox.bucket}{start}, and no links"
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,17 @@ class Asked:
     recipe: Recipe
     references: tuple[str, ...] = ()
     mask: str | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A recipe for pictures that come from elsewhere: the fields of a job document, whose texts may hold variables, and
+    whether each picture must bring a mask and a sidecar.
+    """
+
+    fields: dict[str, Any]
+    requires_mask: bool = False
+    requires_sidecar: bool = False
 
 
 def parse_document(text: bytes, name: str) -> dict[str, Any]:
@@ -82,9 +95,16 @@ def check_document(document: Any, name: str) -> dict[str, Any]:
     return document
 
 
-def read_preset(document: dict[str, Any], name: str, catalogue: Catalogue) -> Recipe:
-    """A complete recipe for pictures that come from elsewhere. Raises RecipeInvalid listing every broken field."""
-    return _recipe(document, _demand_sound(document, name, catalogue, _preset_problems))
+def read_preset(document: dict[str, Any], name: str, catalogue: Catalogue) -> Preset:
+    """The preset that a document is. Raises RecipeInvalid listing every broken field."""
+    _demand_sound(document, name, catalogue, _preset_problems)
+    requires = [document.get(what) is not None for what in (_MASK, _SIDECAR)]
+    return Preset({field: value for field, value in document.items() if field not in (_MASK, _SIDECAR)}, *requires)
+
+
+def read_recipe(document: dict[str, Any], name: str, catalogue: Catalogue) -> Recipe:
+    """The complete recipe for a dropped picture. Raises RecipeInvalid listing every broken field."""
+    return _recipe(document, _demand_sound(document, name, catalogue, _recipe_problems))
 
 
 def read_job(document: dict[str, Any], place: Place, catalogue: Catalogue) -> Asked:
@@ -147,19 +167,32 @@ def _demand_sound(
 
 
 def _preset_problems(document: dict[str, Any], model: Model) -> Iterator[_Problem]:
-    yield from _field_problems(document, model, also=())
+    companions = [_SIDECAR, *([_MASK] if model.mask else [])]
+    plain = {field: value for field, value in document.items() if field not in companions}
+    yield from _recipe_problems(plain, model, also=companions)
+    for field in companions:
+        if document.get(field) not in (None, _REQUIRED):
+            yield field, f"found {_found(document[field])} in a preset; allowed: {json.dumps(_REQUIRED)}"
+    for field, rule in model.fields.items():
+        text = document.get(field)
+        if isinstance(rule, Text) and isinstance(text, str) and (unknown := variables.unknown(text)):
+            yield field, f"found {_named(unknown)}; allowed: {variables.ALLOWED}"
+
+
+def _recipe_problems(document: dict[str, Any], model: Model, also: Sequence[str] = ()) -> Iterator[_Problem]:
+    yield from _field_problems(document, model, also)
     yield from _limit_problems(document, model)
     names = _reference_names(model)
     if not names:
         yield "model", f"found {_found(document.get('model'))}; allowed: one that takes references"
     if given := [name for name in (*names, *_mask_names(model)) if document.get(name) is not None]:
-        yield given[0], "found in a preset; allowed: in a job document (.job.json) only"
+        yield given[0], "found for a dropped picture; allowed: in a job document (.job.json) only"
 
 
 def _job_problems(place: Place, document: dict[str, Any], model: Model) -> Iterator[_Problem]:
     listed, masks = _reference_names(model), _mask_names(model)
     references, mask = _given(document, listed), _given(document, masks)
-    yield from _field_problems(document, model, also=(*listed, *masks))
+    yield from _field_problems(document, model, also=(*listed, *masks, _PRESET))
     yield from _limit_problems(document, model)
     yield from _twice(document, listed)
     if references is not None and model.references:

@@ -1,0 +1,15 @@
+"""The batch function: called by the batch queue, once for each turn of a batch."""
+
+from functools import cache
+from typing import Any
+
+from bucketbrush.events import BatchMessage, Message, parse, read_invocation
+from bucketbrush.wiring import build_batch
+
+look_after = cache(build_batch)
+
+
+def handler(event: dict[str, Any], context: Any) -> None:
+    for record in event["Records"]:
+        call = parse(BatchMessage, parse(Message, record).body).batch
+        look_after()(call, read_invocation(context))
