@@ -109,9 +109,10 @@ class Inbox:
         """A file here has no metadata."""
         return Facts({}, 0, None)
 
-    def history(self, key: str) -> Mapping[str, list[Put]]:
+    def history(self, _key: str) -> Mapping[str, list[Put]]:
         """The picture, its sidecar and its mask, all put there at once."""
-        found = [self.current(name) for name in (key, layout.sidecar_key(key))]
+        names = (self.key, layout.sidecar_key(self.key), layout.mask_key(self.key))
+        found = [self.current(name) for name in names]
         return {version.key: [Put(0, version)] for version in found if version}
 
     def read_range(self, version: ObjectVersion, start: int, length: int) -> bytes:

@@ -367,7 +367,7 @@ def test_a_batch_from_its_first_message_to_its_last(
     lines = [body["line"] for body in bodies(submits)]
     assert sorted(line["number"] for line in lines) == list(range(1, 24))
     assert PROMPT not in json.dumps(lines)
-    seed(table, *(ended(line_job_id(call.source, line["number"])) for line in lines))
+    seed(table, *(ended(line_job_id(call.source, call.batch_id, line["number"])) for line in lines))
     deliver(handle, until(lambda: bodies(turns), "the next turn")[0])
 
     note = json.loads(message(told)["Message"])

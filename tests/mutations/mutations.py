@@ -61,8 +61,8 @@ MUTATIONS = (
     Mutation(
         "take results for drops",
         f"{_PACKAGE}/domain/layout.py",
-        "or (self.results and key.startswith(self.results)):",
-        "or not key:",
+        "return bool(self.results) and key.startswith(self.results)",
+        "return not key",
     ),
     Mutation(
         "give a mask to the next upload too",
@@ -73,8 +73,8 @@ MUTATIONS = (
     Mutation(
         "pass over a late sidecar",
         f"{_PACKAGE}/domain/companions.py",
-        "if is_first and is_late and",
-        "if not is_first and is_late and",
+        "if is_first and is_newest and",
+        "if not is_first and is_newest and",
     ),
     Mutation(
         "pass over a mask that nothing asks for",

@@ -125,7 +125,7 @@ def test_objects_are_reached_by_prefix_only(template: Json, resources: Resources
         "SubmitRole": pictures | {(verb, f"{inbox}/{presets}*") for verb in seen} | lists,
         "SignerRole": pictures,
         "FinalizeRole": pictures | stored | {("PutObjectTagging", f"{results}/{prefix}*"), ("ListBucket", results)},
-        "BatchRole": {(verb, f"{inbox}/{drops}*") for verb in seen} | stored,
+        "BatchRole": {(verb, f"{inbox}/{drops}*") for verb in seen} | stored | {("ListBucket", inbox)},
     }
 
 
@@ -141,6 +141,7 @@ def test_lists_are_of_a_prefix_but_for_missing_presets(template: Json, resources
     }
     assert found == {
         ("SubmitRole", "s3:ListBucket"): "all",
+        ("BatchRole", "s3:ListBucket"): "all",
         ("SubmitRole", "s3:ListBucketVersions"): f"{drops}*",
         ("FinalizeRole", "s3:ListBucket"): f"{prefix}*",
     }

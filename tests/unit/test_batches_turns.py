@@ -84,9 +84,11 @@ class FakeJobs:
 
     def __init__(self) -> None:
         self.rows: dict[str, Job] = {}
+        self.consistent: list[bool] = []
 
-    def get_many(self, job_ids: Sequence[str]) -> Iterable[Job]:
+    def get_many(self, job_ids: Sequence[str], *, is_consistent: bool = False) -> Iterable[Job]:
         assert 0 < len(job_ids) <= 100
+        self.consistent.append(is_consistent)
         return [self.rows[job_id] for job_id in reversed(job_ids) if job_id in self.rows]
 
 
@@ -208,7 +210,7 @@ class World:
     def end(self, *numbers: int, outcome: Outcome = Outcome.COMPLETED) -> None:
         """These lines' jobs end, if they were sent."""
         for line in self.lines:
-            job_id = line_job_id(line.source, line.line.number)
+            job_id = line_job_id(line.source, line.batch, line.line.number)
             if not numbers or line.line.number in numbers:
                 self.jobs.rows.setdefault(job_id, ended(job_id, outcome))
 
@@ -303,7 +305,7 @@ def test_lines_without_an_outcome_are_missing_when_all_had_their_time() -> None:
     world = World()
     world.look_after()
     world.end(*(set(NUMBERS) - {3, 9}))
-    lost = line_job_id(world.source, 9)
+    lost = line_job_id(world.source, world.call.batch_id, 9)
     world.jobs.rows[lost] = Job(job_id=lost, state=State.UNSTORED, created_at=1)
     while not world.announcements.told:
         world.deliver()
@@ -312,6 +314,37 @@ def test_lines_without_an_outcome_are_missing_when_all_had_their_time() -> None:
     assert summary["outcomes"] == {"completed": 10, "missing": 2}
     assert [(end["line"], end["outcome"]) for end in summary["problems"]] == [(3, None), (9, None)]
     assert world.turns.messages == []
+
+
+def test_the_last_pass_reads_what_is_true_now() -> None:
+    """A row that is read a little late would be missing in the summary for good."""
+    world = World()
+    world.look_after()
+    world.end(*NUMBERS)
+    while not world.announcements.told:
+        world.deliver()
+    assert world.jobs.consistent[-1]
+    assert not world.jobs.consistent[0]
+
+
+def test_the_summary_says_what_the_lines_that_stand_say() -> None:
+    """An earlier try wrote the lines when the batch was given up, and died; meanwhile the last jobs have ended."""
+    world = World()
+    world.look_after()
+    world.end(*(set(NUMBERS) - {3, 9}))
+    reports = world.reports
+    world.announcements.problem = AnnouncementFailed("nobody listens.")
+    while not world.reports.files:
+        world.deliver()
+    (summary,) = [key for key in reports.files if key.endswith("batch.json")]
+    del reports.files[summary]
+    world.end(3, 9)
+    world.announcements.problem = None
+    while not world.announcements.told:
+        world.deliver()
+    assert json.loads(world.report("batch.json"))["outcomes"] == {"completed": 10, "missing": 2}
+    lines = [json.loads(line) for line in world.report("lines.jsonl").splitlines()]
+    assert [line["line"] for line in lines if line["outcome"] is None] == [3, 9]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n \r\n\n"])

@@ -130,6 +130,27 @@ def test_a_sidecar_for_the_next_upload_is_not_the_last_ones(world: World) -> Non
     assert sent(world)["n"] == 2
 
 
+def test_run_again_it_leaves_the_sidecar_of_a_newer_upload_alone(world: World) -> None:
+    sidecar(world, {"n": 2})
+    job = taken(world, world.drop())
+    day = world.time
+    world.time += 100_000
+    sidecar(world, {"n": 3})
+    taken(world, world.drop())
+    verdict = {"outcome": Outcome.FAILED, "money": "not moved", "message": "m"}
+    world.ledger.rows[job.job_id] = job.model_validate({**job.model_dump(), "state": "ended", "verdict": verdict})
+    world.time += 1
+    world.again(job.job_id)
+    again = world.ledger.rows[world.executions.started[-1]]
+    assert (sent(world)["n"], again.requested_at) == (2, int(day) - 1)
+
+
+def test_a_suffix_in_capitals_is_the_same_companion(world: World) -> None:
+    world.inbox.put("inbox/cat.png.JSON", b'{"n": 2}')
+    taken(world, world.drop())
+    assert sent(world)["n"] == 2
+
+
 def test_run_again_it_takes_the_sidecar_that_is_there_now(world: World) -> None:
     sidecar(world, {"n": 0})
     job = taken(world, world.drop())
@@ -189,6 +210,14 @@ def test_a_new_upload_never_meets_the_mask_of_the_last_one(world: World) -> None
     world.inbox.put("inbox/cat.mask.png", mask_picture())
     second = look_again(world, second)
     assert [job.mask and job.mask.version_id for job in (first, second)] == ["0", "1"]
+
+
+def test_a_mask_is_not_used_again_for_a_picture_of_another_suffix(world: World) -> None:
+    masking(world)
+    world.inbox.put("inbox/cat.MASK.png", mask_picture())
+    first = taken(world, world.drop("inbox/cat.jpg"))
+    second = taken(world, world.drop("inbox/cat.png"))
+    assert (first.state, second.state, second.hold_reason) == (State.WAITING, State.ACCEPTED, "CompanionAwaited")
 
 
 def test_run_again_it_has_the_mask_that_it_had(world: World) -> None:
@@ -296,6 +325,7 @@ def test_a_text_that_is_replaced_needs_no_values(world: World) -> None:
         ("presets/p.json", {"references": ["a.png"]}, ["references: found for a dropped picture"]),
         ("presets/p.json", b"{", ["found no JSON"]),
         ("presets/p.txt", b"{}", ["presets/p.txt: found no suffix .json"]),
+        ("presets/p.jobs.jsonl", b"{}", ["presets/p.jobs.jsonl: found no suffix .json"]),
     ],
 )
 def test_a_preset_with_a_mistake_is_reported_when_it_is_uploaded(
@@ -333,7 +363,10 @@ def test_a_job_document_may_name_a_preset(world: World) -> None:
     ("document", "words"),
     [
         ({"preset": "nobody"}, ["preset nobody: found no object s3://inbox-bucket/presets/nobody.json"]),
-        ({"preset": 5}, ["inbox/x.job.json: preset: found no name"]),
+        ({"preset": 5}, ["inbox/x.job.json: preset: found 5; allowed: one in presets/"]),
+        ({"preset": ""}, ['preset: found ""']),
+        ({"preset": "p" * 2000}, ["preset: found 2,000 characters"]),
+        ({"preset": "\ud800"}, ['preset: found "\\ud800"']),
         ({"preset": "masked"}, ["inbox/x.job.json: mask: found none; preset masked requires one"]),
         ({"prompt": "x"}, ["inbox/x.job.json: model: found no such field"]),
     ],
@@ -357,7 +390,7 @@ def test_a_line_of_a_batch_is_a_job_of_its_own(world: World) -> None:
     assert [body["n"] for body in world.api.bodies] == [1, 2]
     assert sent(world)["prompt"] == "night of spring"
     assert "inbox/of/night.jobs.jsonl line 2: found no JSON at line 1, column 3" in said(jobs[1])
-    assert [job.job_id for job in jobs] == [line_job_id(drop.source, number) for number in (1, 2, 3)]
+    assert [job.job_id for job in jobs] == [line_job_id(drop.source, "night-1", number) for number in (1, 2, 3)]
     assert {(job.batch, job.source) for job in jobs} == {("night-1", drop.source)}
     assert jobs[2].results_at == f"results/of/night/{jobs[2].job_id}/{{index}}.{{ext}}"
 
@@ -407,8 +440,9 @@ def test_one_id_is_not_two_documents(world: World) -> None:
 
 
 def test_a_wrong_request_is_rejected_as_any_other_job(world: World) -> None:
-    message = said(taken(world, Request("shop", "1", '{"prompt":"x"}')))
-    assert message.startswith("request: model: found no such field")
+    job = taken(world, Request("shop", "1", '{"prompt":"x"}'))
+    assert said(job).startswith("request: model: found no such field")
+    assert job.document is None  # it has done its work, and a row of a request stays for good
 
 
 def test_a_request_has_no_file_for_a_presets_variables(world: World) -> None:

@@ -225,6 +225,10 @@ ONE_BUCKET = {"INBOX_BUCKET": "one", "RESULTS_BUCKET": "one"}
         ({"REFERENCES_PREFIX": "inbox/"}, ["lies in inbox/"]),
         ({**ONE_BUCKET, "INBOX_PREFIX": "results/in/"}, ["INBOX_PREFIX: found results/in/", "results/ (RESULTS_KEY)"]),
         ({"RESULTS_KEY": "results/{index}.{ext}"}, ["RESULTS_KEY: ", "{job_id}"]),
+        (
+            {**ONE_BUCKET, "RESULTS_KEY": "presets/out/{job_id}/{index}.{ext}"},
+            ["RESULTS_KEY: found presets/out/", "presets/ (PRESETS_PREFIX)"],
+        ),
     ],
 )
 def test_places_that_hold_one_another_are_named(changes: dict[str, str], words: list[str]) -> None:

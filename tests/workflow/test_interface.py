@@ -182,9 +182,10 @@ def workflow_role(example: Example) -> None:
 
 def rejected_job(example: Example) -> None:
     """A job that was rejected for want of a preset, which is there now."""
-    example.system.stack.drop("inbox/mended/cat.jpg", picture("JPEG"))
-    example.places["job id"] = example.ended("inbox/mended/cat.jpg")["job_id"]
-    example.system.preset("mended")
+    preset = f"missing-{next(_numbers)}"
+    example.system.stack.drop(f"inbox/{preset}/cat.jpg", picture("JPEG"))
+    example.places["job id"] = example.ended(f"inbox/{preset}/cat.jpg")["job_id"]
+    example.system.preset(preset)
 
 
 def own_bucket(example: Example) -> None:

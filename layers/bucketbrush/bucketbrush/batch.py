@@ -14,7 +14,7 @@ from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.queues import Queue
 from bucketbrush.domain import batches as rules
 from bucketbrush.domain import layout
-from bucketbrush.domain.batches import Batch, BatchCall, BatchSummary, Mark, Tally
+from bucketbrush.domain.batches import Batch, BatchCall, BatchSummary, LineEnd, Mark, Tally
 from bucketbrush.domain.errors import BatchBusy, RecipeInvalid
 from bucketbrush.domain.jobs import Invocation, Job, Line, ObjectVersion, line_job_id
 from bucketbrush.observability import count, logger
@@ -117,7 +117,7 @@ class LookAfterBatch:
     def _look(self, batch: Batch, invocation: Invocation) -> Batch:
         """The batch, seen up to the first job that has not ended."""
         for group in rules.grouped(self._lines(batch.source, batch.seen), _SEEN_AT_ONCE):
-            jobs = self._jobs(batch.source, group)
+            jobs = self._jobs(batch, group)
             ended = list(takewhile(lambda line: _has_ended(jobs.get(line.number)), group))  # noqa: B023 - used at once
             batch = batch.model_copy(update={"seen": batch.seen.after(ended)})
             if len(ended) < len(group) or self._is_closing(invocation):
@@ -128,17 +128,28 @@ class LookAfterBatch:
         """Write how each job ended and what that comes to, in one pass over all, and tell it."""
         tally = Tally()
         key = layout.beside(batch.results_at, rules.LINES)
-        self.reports.write_once(key, "application/x-ndjson", self._line_ends(batch.source, tally))
+        if not self.reports.write_once(key, "application/x-ndjson", self._line_ends(batch, tally)):
+            tally = self._tallied(key)
         return self._tell(batch, rules.summarise(batch, tally, self._folder(batch.source.key), int(self.now())))
 
-    def _line_ends(self, source: ObjectVersion, tally: Tally) -> Iterator[bytes]:
-        for group in rules.grouped(self._lines(source, Mark()), _SEEN_AT_ONCE):
-            jobs = self._jobs(source, group)
+    def _line_ends(self, batch: Batch, tally: Tally) -> Iterator[bytes]:
+        for group in rules.grouped(self._lines(batch.source, Mark()), _SEEN_AT_ONCE):
+            jobs = self._jobs(batch, group, is_final=True)
             for line in group:
                 job = jobs.get(line.number)
-                end = rules.line_end(line, line_job_id(source, line.number), job)
+                end = rules.line_end(line, line_job_id(batch.source, batch.batch_id, line.number), job)
                 tally.add(end, job)
                 yield end.model_dump_json().encode() + b"\n"
+
+    def _tallied(self, key: str) -> Tally:
+        """What an earlier try has written of each line, which stays the truth."""
+        tally = Tally()
+        ends = map(LineEnd.model_validate_json, self.reports.read(key).splitlines())
+        for group in rules.grouped(ends, _SEEN_AT_ONCE):
+            jobs = {job.job_id: job for job in self.ledger.get_many([end.job_id for end in group], is_consistent=True)}
+            for end in group:
+                tally.add(end, jobs.get(end.job_id))
+        return tally
 
     def _tell(self, batch: Batch, summary: BatchSummary) -> Batch:
         """Write the summary and announce it; the one that is there is the truth."""
@@ -159,10 +170,11 @@ class LookAfterBatch:
             yield piece
             offset += len(piece)
 
-    def _jobs(self, source: ObjectVersion, group: list[Line]) -> dict[int, Job]:
+    def _jobs(self, batch: Batch, group: list[Line], *, is_final: bool = False) -> dict[int, Job]:
         """The rows of the lines' jobs, by the number of the line; none for one that is not taken in yet."""
-        numbers = {line_job_id(source, line.number): line.number for line in group}
-        return {numbers[job.job_id]: job for job in self.ledger.get_many(list(numbers))}
+        numbers = {line_job_id(batch.source, batch.batch_id, line.number): line.number for line in group}
+        found = self.ledger.get_many(list(numbers), is_consistent=is_final)
+        return {numbers[job.job_id]: job for job in found}
 
     def _folder(self, key: str) -> str:
         return layout.Inbox("", self.settings.inbox_prefix).folder(key)

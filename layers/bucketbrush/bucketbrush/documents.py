@@ -7,6 +7,7 @@ job document.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 from bucketbrush.adapters.objects import Objects
@@ -21,6 +22,7 @@ from bucketbrush.domain.recipe import (
     Preset,
     Recipe,
     check_document,
+    described,
     find_model,
     parse_document,
     read_job,
@@ -90,8 +92,10 @@ class Documents:
             facts["checksum"] = self.objects.facts(job.source).checksum
         requires_mask = False
         if (name := document.get("preset")) is not None:
-            if not isinstance(name, str):
-                raise RecipeInvalid(f"{place.name}: preset: found no name; allowed: one below {self.inbox.presets}.")
+            if not self.inbox.takes_preset(name):
+                raise RecipeInvalid(
+                    f"{place.name}: preset: found {described(name)}; allowed: one in {self.inbox.presets}."
+                )
             preset, facts["preset_version"] = self._preset(name)
             facts["preset"] = name
             requires_mask = preset.requires_mask
@@ -107,7 +111,7 @@ class Documents:
         name = job.preset or layout.DEFAULT_PRESET
         preset, preset_version = self._preset(name)
         given, checksum = self._metadata(source)
-        history = self.objects.history(source.key)
+        history = self.objects.history(f"{layout.without_suffix(source.key)}.")
         sidecar = self._sidecar(job, source, history, is_required=preset.requires_sidecar)
         own = metadata.overrides(given, preset.fields.get("model"), self.catalogue)
         names = [f"the metadata of {source.key}"] if own else []
@@ -126,13 +130,13 @@ class Documents:
     def _preset(self, name: str) -> tuple[Preset, ObjectVersion]:
         key = self.inbox.preset_key(name)
         uri = f"s3://{self.inbox.bucket}/{key}"
-        found = self.objects.read_current(key, MAX_DOCUMENT_BYTES + 1)
-        if found is None:
+        current = self.objects.read_current(key, MAX_DOCUMENT_BYTES + 1)
+        if current is None:
             raise RecipeInvalid(
                 f"preset {name}: found no object {uri}; put one there, such as "
                 '{"model": "gpt-image-2-vip", "prompt": "..."}.'
             )
-        version, text = found
+        version, text = current
         return read_preset(parse_document(text, uri), uri, self.catalogue), version
 
     def _filled(
@@ -168,20 +172,21 @@ class Documents:
     def _sidecar(
         self, job: Job, source: ObjectVersion, history: Mapping[str, History], *, is_required: bool
     ) -> ObjectVersion | None:
-        key = layout.sidecar_key(source.key)
+        key, pictures = layout.sidecar_key(source.key), history.get(source.key, [])
+        sidecars = _merged(history, lambda name: layout.is_sidecar(name) and layout.sidecar_of(name) == source.key)
         if is_required:
-            return self._required(key, job, source, history, history.get(key, []))
-        mine = Put(job.requested_at or job.created_at, source)
-        puts = history.get(key, [])
-        return companions.optional(key, mine, history.get(source.key, []), puts, is_first=job.attempt == 1)
+            return self._required(key, job, source, pictures, sidecars)
+        return companions.optional(key, _put(job, source), pictures, sidecars, is_first=job.attempt == 1)
 
     def _mask(
         self, job: Job, source: ObjectVersion, history: Mapping[str, History], *, is_required: bool
     ) -> ObjectVersion | None:
-        key = layout.mask_key(source.key)
-        masks = self.objects.history(key).get(key, [])
+        key, stem = layout.mask_key(source.key), layout.without_suffix(source.key)
+        masks = _merged(history, lambda name: layout.is_mask(name) and layout.mask_of(name) == stem)
         if is_required:
-            return self._required(key, job, source, history, masks)
+            # Also of the other suffixes: cat.jpg and cat.png have the same mask.
+            pictures = _merged(history, lambda name: layout.is_picture(name) and layout.without_suffix(name) == stem)
+            return self._required(key, job, source, pictures, masks)
         if masks and masks[-1].version:
             raise RecipeInvalid(
                 f"{key}: found a mask beside the picture, whose preset takes none; allowed: "
@@ -189,16 +194,20 @@ class Documents:
             )
         return None
 
-    def _required(
-        self, key: str, job: Job, source: ObjectVersion, history: Mapping[str, History], puts: History
-    ) -> ObjectVersion:
+    def _required(self, key: str, job: Job, source: ObjectVersion, pictures: History, puts: History) -> ObjectVersion:
         if not source.version_id:
             raise RecipeInvalid(
                 f"{key}: found a bucket without versioning; allowed: a versioned one, as presets with "
                 "a mask or sidecar that is required need to tell uploads apart."
             )
-        pictures = history.get(source.key, [])
-        mine = Put(job.requested_at or job.created_at, source)
-        if job.attempt > 1:  # what belongs to the picture was decided when it was dropped
-            mine = next((put for put in pictures if put.is_of(mine)), mine)
-        return companions.required(key, mine, pictures, puts, int(self.now()), self.companion_seconds)
+        return companions.required(key, _put(job, source), pictures, puts, int(self.now()), self.companion_seconds)
+
+
+def _put(job: Job, source: ObjectVersion) -> Put:
+    """The picture as it was asked for, by the time of its event."""
+    return Put(job.requested_at or job.created_at, source)
+
+
+def _merged(history: Mapping[str, History], fits: Callable[[str], bool]) -> History:
+    """What happened to the keys that fit: upper and lower case of a suffix make several of one."""
+    return sorted((put for name, puts in history.items() if fits(name) for put in puts), key=attrgetter("at"))

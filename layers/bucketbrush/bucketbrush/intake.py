@@ -97,7 +97,7 @@ class Intake:
                 return _requested(message)
             case BatchLine(source, line, batch, at):
                 self._demand_ours(source)
-                job_id = line_job_id(source, line.number)
+                job_id = line_job_id(source, batch, line.number)
                 return Order(job_id, source=source, line=line, batch=batch, requested_at=at)
             case Drop():
                 self._demand_ours(message.source)
@@ -110,14 +110,14 @@ class Intake:
 
     def _drop(self, drop: Drop) -> Order | None:
         source, inbox = drop.source, self.submit.settings.inbox
-        is_preset = source.key.startswith(inbox.presets) and not inbox.is_litter(source.key, source.size or 0)
+        is_preset = inbox.is_among_presets(source.key, source.size or 0)
         if is_preset and not self.submit.prepare.documents.preset_problem(source):
             logger.info("preset is sound", key=source.key)
             return None
         if not is_preset and inbox.is_ignored(source.key, source.size or 0):
             count("DropsIgnored")
             return None
-        if layout.is_batch(source.key):
+        if layout.is_batch(source.key) and not is_preset:
             batch = {"source": source.model_dump(), "sequencer": drop.sequencer, "requested_at": drop.at}
             self.batches.send({"batch": batch})
             return None
@@ -145,6 +145,7 @@ class Intake:
             attempt_job_id(job),
             source=job.source,
             line=job.line,
+            requested_at=job.requested_at,
             again_of=job.again_of or job.job_id,
             attempt=following,
         )

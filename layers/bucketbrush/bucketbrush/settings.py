@@ -7,6 +7,7 @@ them.
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
+from itertools import permutations
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
@@ -108,11 +109,11 @@ class SubmitSettings(ProviderSettings, BudgetSettings):
         """
         kinds = ("inbox_prefix", "presets_prefix", "references_prefix")
         prefixes = {kind: getattr(self, kind) for kind in kinds}
-        outer = {**prefixes, **({"results_key": self.inbox.results} if self.inbox.results else {})}
-        for kind, prefix in prefixes.items():
-            for other, holder in outer.items():
-                if other != kind and prefix.startswith(holder):
-                    raise ValueError(f"{kind.upper()}: found {prefix}, which lies in {holder} ({other.upper()})")
+        results = {"results_key": self.inbox.results} if self.inbox.results else {}
+        pairs = [*permutations({**prefixes, **results}.items(), 2)]
+        for (kind, prefix), (other, holder) in pairs:
+            if prefix.startswith(holder) and (kind, other) != ("results_key", "inbox_prefix"):
+                raise ValueError(f"{kind.upper()}: found {prefix}, which lies in {holder} ({other.upper()})")
         return self
 
     @property

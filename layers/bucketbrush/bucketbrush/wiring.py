@@ -84,7 +84,7 @@ def build_intake() -> Intake:
         prepare=Prepare(documents),
         depart=depart,
         handover=handover,
-        bus=_bus(),
+        bus=Bus(boto3.client("events", config=_ASIDE)),
         connect=lambda: _provider(settings),
         now=time.time,
         jitter=random.random,

@@ -1,5 +1,7 @@
 """Where a batch is kept and told: its row, the files that report on it, and its announcement."""
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +112,7 @@ class _Upload:
         self._content_type = content_type
         self._buffer: Any = bytearray()  # boto3 sends it without a copy; its stubs do not say so
         self._upload: Any = {}
-        self._etags: list[str] = []
+        self._parts: list[Any] = []
 
     def add(self, piece: bytes) -> None:
         self._buffer += piece
@@ -124,8 +126,7 @@ class _Upload:
             return
         if self._buffer:
             self._send_part()
-        parts: Any = [{"ETag": tag, "PartNumber": number} for number, tag in enumerate(self._etags, 1)]
-        self._client.complete_multipart_upload(**self._upload, MultipartUpload={"Parts": parts}, IfNoneMatch="*")
+        self._client.complete_multipart_upload(**self._upload, MultipartUpload={"Parts": self._parts}, IfNoneMatch="*")
 
     def abort(self) -> None:
         """Also a refused completion leaves the upload open, and S3 bills open parts."""
@@ -137,11 +138,14 @@ class _Upload:
 
     def _send_part(self) -> None:
         if not self._upload:
-            made = self._client.create_multipart_upload(**self._place, ContentType=self._content_type)
+            made = self._client.create_multipart_upload(
+                **self._place, ContentType=self._content_type, ChecksumAlgorithm="SHA256"
+            )
             self._upload = {**self._place, "UploadId": made["UploadId"]}
         part, self._buffer = self._buffer, bytearray()
-        answer = self._client.upload_part(**self._upload, PartNumber=len(self._etags) + 1, Body=part)
-        self._etags.append(answer["ETag"])
+        number, checksum = len(self._parts) + 1, b64encode(hashlib.sha256(part).digest()).decode()
+        answer = self._client.upload_part(**self._upload, PartNumber=number, Body=part, ChecksumSHA256=checksum)
+        self._parts.append({"ETag": answer["ETag"], "PartNumber": number, "ChecksumSHA256": checksum})
 
 
 class BatchAnnouncements:

@@ -84,14 +84,14 @@ class Ledger:
         answer = self._client.get_item(TableName=self._table, Key={"job_id": {"S": job_id}}, ConsistentRead=True)
         return _to_job(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, job_ids: Sequence[str]) -> Iterator[Job]:
+    def get_many(self, job_ids: Sequence[str], *, is_consistent: bool = False) -> Iterator[Job]:
         """Those rows of at most 100 that there are, in any order, with no more than how each job ended.
 
-        The read is not strongly consistent, for half the price: that a job has ended may show a little later.
+        A read that is not strongly consistent has half the price: that a job has ended may show a little later.
         """
         keys = [{"job_id": {"S": job_id}} for job_id in job_ids]
         wanted: Any = {"ProjectionExpression": _HOW_IT_ENDED, "ExpressionAttributeNames": {"#state": "state"}}
-        request: Any = {self._table: {"Keys": keys, **wanted}}
+        request: Any = {self._table: {"Keys": keys, "ConsistentRead": is_consistent, **wanted}}
         while request:
             answer = self._client.batch_get_item(RequestItems=request)
             yield from map(_to_job, answer["Responses"].get(self._table, []))

@@ -83,7 +83,8 @@ class Objects:
     def read_current(self, key: str, most: int) -> tuple[ObjectVersion, bytes] | None:
         """The version that a key names now, and its first ``most`` bytes; None when there is no such object."""
         try:
-            answer = self._client.get_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+            with _readable(f"s3://{self._bucket}/{key}", missing=False):
+                answer = self._client.get_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
             if _code(error) in ("NoSuchKey", "KeyTooLongError"):
                 return None
@@ -116,13 +117,14 @@ class Objects:
             yield from body.iter_chunks(CHUNK_BYTES)
 
     def _get(self, version: ObjectVersion, **options: Any) -> Any:
-        with _readable(version):
+        with _readable(version.uri):
             return self._client.get_object(Bucket=version.bucket, Key=version.key, **_pin(version), **options)
 
     def current(self, key: str) -> ObjectVersion | None:
         """The version that a key names now, or None."""
         try:
-            answer = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
+            with _readable(f"s3://{self._bucket}/{key}", missing=False):
+                answer = self._client.head_object(Bucket=self._bucket, Key=key, ChecksumMode="ENABLED")
         except ClientError as error:
             if _code(error) in ("404", "NoSuchKey"):
                 return None
@@ -151,7 +153,7 @@ class Objects:
     def facts(self, version: ObjectVersion) -> Facts:
         """What S3 says of one object version. Raises as ``read_range`` does."""
         place: Any = {"Bucket": version.bucket, "Key": version.key, **_pin(version)}
-        with _readable(version):
+        with _readable(version.uri):
             answer = self._client.head_object(**place, ChecksumMode="ENABLED")
         return Facts(answer["Metadata"], answer.get("MissingMeta", 0), _checksum(answer))
 
@@ -202,12 +204,16 @@ class Objects:
         Unless the key is taken; False when it is.
         """
         source: CopySourceTypeDef = {"Bucket": version.bucket, "Key": version.key}
+        same: Any = {}
         if version.version_id:
             source["VersionId"] = version.version_id
+        elif version.etag:
+            same["CopySourceIfMatch"] = f'"{version.etag}"'
         return self._is_first(
             self._client.copy_object,
             Key=key,
             CopySource=source,
+            **same,
             MetadataDirective="REPLACE",
             ContentType=content_type,
             TaggingDirective="REPLACE",
@@ -399,14 +405,15 @@ def _pin(version: ObjectVersion) -> dict[str, Any]:
 
 
 @contextmanager
-def _readable(version: ObjectVersion) -> Iterator[None]:
-    """Raises RecipeInvalid for what only the one who dropped it can mend."""
+def _readable(uri: str, *, missing: bool = True) -> Iterator[None]:
+    """Raises RecipeInvalid for what only the one who put it there can mend; ``missing`` says if its absence is such."""
     try:
         yield
     except ClientError as error:
         reason = "KMS" if _code(error).startswith("KMS.") else _code(error)
-        if problem := _UNREADABLE.get(reason):
-            raise RecipeInvalid(f"{version.uri}: {problem}") from None
+        problem = _UNREADABLE.get(reason)
+        if problem and (missing or problem is not _GONE):
+            raise RecipeInvalid(f"{uri}: {problem}") from None
         raise
 
 

@@ -4,9 +4,9 @@ import hashlib
 import re
 import unicodedata
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from bucketbrush.domain.errors import JobBusy, Money
 from bucketbrush.domain.layout import results_at, stem
@@ -34,7 +34,8 @@ class ObjectVersion(Frozen):
 
     bucket: str
     key: str
-    version_id: str | None = None
+    # "null" is what S3 calls a version that an overwrite replaces (User Guide, "Suspending object versioning").
+    version_id: Annotated[str | None, AfterValidator(lambda given: None if given == "null" else given)] = None
     etag: str | None = None
     size: int | None = None
     checksum: str | None = None
@@ -42,6 +43,11 @@ class ObjectVersion(Frozen):
     @property
     def uri(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells the versions of one bucket apart; without versions it is the ETag."""
+        return self.key, self.version_id or self.etag or ""
 
 
 class Outcome(StrEnum):
@@ -208,7 +214,7 @@ class Job(Frozen):
 
 
 # What of a row has done its work when a job is held no longer; whoever has the link to an upload can read the picture.
-UNHELD: dict[str, Any] = {"hold_until": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
+UNHELD: dict[str, Any] = {"document": None, "hold_until": None, "hold_reason": None, "uploads": {}, "uploaded_at": None}
 
 
 def attempt_job_id(job: Job) -> str:
@@ -218,9 +224,9 @@ def attempt_job_id(job: Job) -> str:
     return name[: _ID_LENGTH - len(end)].rstrip("-") + end
 
 
-def line_job_id(source: ObjectVersion, number: int) -> str:
+def line_job_id(source: ObjectVersion, batch: str, number: int) -> str:
     """The id of the job that one line of a batch is; ``source`` is the batch's file."""
-    end = f"-{number}-{_hash(*_version(source), str(number))}"
+    end = f"-{number}-{_hash(batch, str(number))}"
     return slug(source.key)[: _ID_LENGTH - len(end)].rstrip("-") + end
 
 

@@ -49,17 +49,35 @@ def is_mask(key: str) -> bool:
 
 def is_sidecar(key: str) -> bool:
     """Whether it is named like a picture with ``.json`` behind: what it says is for that picture."""
-    picture = key[: -len(SIDECAR_SUFFIX)] if key.lower().endswith(SIDECAR_SUFFIX) else ""
-    return PurePosixPath(picture).suffix.lower() in PICTURE_SUFFIXES and not is_mask(picture)
+    return key.lower().endswith(SIDECAR_SUFFIX) and is_picture(sidecar_of(key))
 
 
 def sidecar_key(picture: str) -> str:
     return picture + SIDECAR_SUFFIX
 
 
+def sidecar_of(key: str) -> str:
+    """The key of the picture that a sidecar is for."""
+    return key[: -len(SIDECAR_SUFFIX)]
+
+
+def mask_of(key: str) -> str:
+    """The key, without its suffix, of the picture that a mask is for."""
+    return key[: -len(MASK_SUFFIX)]
+
+
 def mask_key(picture: str) -> str:
     """Where the mask of a dropped picture lies: beside it, by the name of its file without the suffix."""
-    return picture[: picture.rindex(".")] + MASK_SUFFIX
+    return without_suffix(picture) + MASK_SUFFIX
+
+
+def without_suffix(picture: str) -> str:
+    """What the keys of a picture and of all that lies beside it begin with."""
+    return picture[: picture.rindex(".")]
+
+
+def is_picture(key: str) -> bool:
+    return PurePosixPath(key).suffix.lower() in PICTURE_SUFFIXES and not is_mask(key)
 
 
 def content_type(key: str) -> str:
@@ -101,7 +119,7 @@ class Inbox:
         """Whether a created object starts no job: what does not lie among the drops, results, litter, what lies in a
         folder for references, masks, and sidecars.
         """
-        if not key.startswith(self.drops) or (self.results and key.startswith(self.results)):
+        if not key.startswith(self.drops) or self._is_result(key):
             return True
         in_folder = f"/{_REFERENCES}" in f"/{key.removeprefix(self.drops)}".lower()
         return self.is_litter(key, size) or in_folder or is_mask(key) or is_sidecar(key)
@@ -112,6 +130,13 @@ class Inbox:
         name = PurePosixPath(key).name
         return (key.endswith("/") and size == 0) or name.startswith(".") or name.lower() == "thumbs.db"
 
+    def _is_result(self, key: str) -> bool:
+        return bool(self.results) and key.startswith(self.results)
+
+    def is_among_presets(self, key: str, size: int) -> bool:
+        """Whether a created object is a preset, or was meant to be one."""
+        return key.startswith(self.presets) and not self._is_result(key) and not self.is_litter(key, size)
+
     def is_preset(self, key: str) -> bool:
         return key.startswith(self.presets) and key.lower().endswith(".json")
 
@@ -121,6 +146,12 @@ class Inbox:
             return None
         folder, slash, _ = key.removeprefix(self.drops).partition("/")
         return folder if slash and folder else DEFAULT_PRESET
+
+    def takes_preset(self, name: object) -> bool:
+        """Whether a document may name a preset so."""
+        if not isinstance(name, str) or not name or not is_unicode(name):
+            return False
+        return len(self.preset_key(name).encode()) <= _LONGEST_KEY
 
     def preset_key(self, preset: str) -> str:
         return f"{self.presets}{preset}.json"

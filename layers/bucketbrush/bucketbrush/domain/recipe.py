@@ -91,7 +91,7 @@ def parse_document(text: bytes, name: str) -> dict[str, Any]:
 def check_document(document: Any, name: str) -> dict[str, Any]:
     """The document itself, if it is an object. Raises RecipeInvalid."""
     if not isinstance(document, dict):
-        raise RecipeInvalid(f"{name}: found {_found(document)}; allowed: a JSON object.")
+        raise RecipeInvalid(f"{name}: found {described(document)}; allowed: a JSON object.")
     return document
 
 
@@ -128,7 +128,7 @@ def request_body(
     lost (ToAPIs, image task status page). Raises RecipeInvalid when the model's entry was changed meanwhile.
     """
     if (reference_links and not model.references) or (mask_link and not model.mask):
-        raise RecipeInvalid(f"model: found {_found(recipe['model'])}, which takes no such pictures any more.")
+        raise RecipeInvalid(f"model: found {described(recipe['model'])}, which takes no such pictures any more.")
     references = {model.references.field: list(reference_links)} if model.references and reference_links else {}
     mask = {model.mask: mask_link} if model.mask and mask_link else {}
     return {**recipe, **references, **mask, "client_business_id": business_id}
@@ -138,7 +138,7 @@ def find_model(name: Any, catalogue: Catalogue) -> Model:
     """The model of this name. Raises RecipeInvalid."""
     model = catalogue.get(name) if isinstance(name, str) else None
     if model is None:
-        found = "no such field" if name is None else _found(name)
+        found = "no such field" if name is None else described(name)
         raise RecipeInvalid(f"model: found {found}; allowed: {', '.join(catalogue)}.")
     return model
 
@@ -172,7 +172,7 @@ def _preset_problems(document: dict[str, Any], model: Model) -> Iterator[_Proble
     yield from _recipe_problems(plain, model, also=companions)
     for field in companions:
         if document.get(field) not in (None, _REQUIRED):
-            yield field, f"found {_found(document[field])} in a preset; allowed: {json.dumps(_REQUIRED)}"
+            yield field, f"found {described(document[field])} in a preset; allowed: {json.dumps(_REQUIRED)}"
     for field, rule in model.fields.items():
         text = document.get(field)
         if isinstance(rule, Text) and isinstance(text, str) and (unknown := variables.unknown(text)):
@@ -184,7 +184,7 @@ def _recipe_problems(document: dict[str, Any], model: Model, also: Sequence[str]
     yield from _limit_problems(document, model)
     names = _reference_names(model)
     if not names:
-        yield "model", f"found {_found(document.get('model'))}; allowed: one that takes references"
+        yield "model", f"found {described(document.get('model'))}; allowed: one that takes references"
     if given := [name for name in (*names, *_mask_names(model)) if document.get(name) is not None]:
         yield given[0], "found for a dropped picture; allowed: in a job document (.job.json) only"
 
@@ -235,13 +235,15 @@ def _field_problems(document: dict[str, Any], model: Model, also: Sequence[str])
         if value is None and rule.required:
             yield field, f"found no such field; allowed: {rule.allowed}"
         elif value is not None and rule.read(value) is None:
-            found = f"{len(value):,} characters" if isinstance(rule, Text) and isinstance(value, str) else _found(value)
+            found = (
+                f"{len(value):,} characters" if isinstance(rule, Text) and isinstance(value, str) else described(value)
+            )
             yield field, f"found {found}; allowed: {rule.allowed}"
     known = list(dict.fromkeys(["model", *model.fields, *also]))
     # Those of pictures are no unknown words in a preset, which has its own sentence for them.
     pictures = (*_reference_names(model), *_mask_names(model))
     none = [name for name in (_REFERENCES, _MASK) if document.get(name) is None]
-    if unknown := [_found(field[:_LONGEST_QUOTE]) for field in document if field not in (*known, *pictures, *none)]:
+    if unknown := [described(field[:_LONGEST_QUOTE]) for field in document if field not in (*known, *pictures, *none)]:
         yield _OTHERS, f"found {_named(unknown)}; allowed: {', '.join(known)}"
 
 
@@ -250,7 +252,7 @@ def _limit_problems(document: dict[str, Any], model: Model) -> Iterator[_Problem
     for limit in model.limits:
         value = recipe.get(limit.field)
         if recipe.get(limit.when) == limit.equals and value is not None and value not in limit.values:
-            found = _found(value) + (", the default," if document.get(limit.field) is None else "")
+            found = described(value) + (", the default," if document.get(limit.field) is None else "")
             allowed = ", ".join(limit.values) or f"to leave it out, or another {limit.when}"
             yield limit.field, f"found {found} with {limit.when} {limit.equals}; allowed with it: {allowed}"
 
@@ -263,9 +265,9 @@ def _twice(document: dict[str, Any], names: Sequence[str]) -> Iterator[_Problem]
 
 def _reference_problems(field: str, given: Any, most: int, place: Place) -> Iterator[_Problem]:
     if not isinstance(given, list):
-        yield field, f"found {_found(given)}; allowed: a list of {place.allowed}"
+        yield field, f"found {described(given)}; allowed: a list of {place.allowed}"
         return
-    if wrong := [f"[{index}] {_found(key)}" for index, key in enumerate(given) if not place.takes(key)]:
+    if wrong := [f"[{index}] {described(key)}" for index, key in enumerate(given) if not place.takes(key)]:
         yield field, f"found {_named(wrong)}; allowed: {place.allowed}"
     if len(given) > most:
         yield field, f"found {len(given):,}; allowed: at most {most}"
@@ -273,7 +275,7 @@ def _reference_problems(field: str, given: Any, most: int, place: Place) -> Iter
 
 def _mask_problems(field: str, mask: Any, references: Any, place: Place) -> Iterator[_Problem]:
     if not place.takes(mask):
-        yield field, f"found {_found(mask)}; allowed: {place.allowed}"
+        yield field, f"found {described(mask)}; allowed: {place.allowed}"
     if not references:
         yield field, "found without references; allowed: together with at least one"
 
@@ -284,7 +286,7 @@ def _named(found: Sequence[str]) -> str:
     return ", ".join(found[:_MOST_NAMED]) + more
 
 
-def _found(value: Any) -> str:
+def described(value: Any) -> str:
     """A short, harmless description of what stood in a field. Long text may be a prompt, so it is only measured."""
     if isinstance(value, str):
         if address := _ADDRESS.match(value):
