@@ -25,7 +25,7 @@ intake = cache(build_intake)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     invocation = read_invocation(context)
     if "job_id" in event:
-        return next_step(intake().submit(parse_order(event), invocation))
+        return next_step(intake().step(parse_order(event), invocation))
     if "Records" not in event:
         return taken_in(*intake().request(parse_request(event), invocation))
     messages = [parse(Message, record) for record in event["Records"]]

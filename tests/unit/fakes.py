@@ -579,7 +579,6 @@ class World:
         documents = Documents(
             inbox, settings.inbox, OURS, handover.most_bytes, settings.companion_seconds, lambda: self.time
         )
-        bus: Any = self.bus
         departures: Any = self.departures
         depart = Depart(
             departures, lambda: self.time, self._pass, settings.max_queue_seconds, settings.refused_wait_seconds
@@ -590,7 +589,6 @@ class World:
             prepare=Prepare(documents),
             depart=depart,
             handover=handover,
-            bus=bus,
             connect=self.connect,
             now=lambda: self.time,
             jitter=lambda: 0.5,
@@ -598,7 +596,7 @@ class World:
 
     @property
     def intake(self) -> Intake:
-        fakes: Any = {"executions": self.executions, "batches": self.batches}
+        fakes: Any = {"executions": self.executions, "batches": self.batches, "bus": self.bus}
         return Intake(self.submit, **fakes)
 
     @property

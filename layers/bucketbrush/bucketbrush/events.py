@@ -159,11 +159,12 @@ def parse_message(body: str) -> IntakeMessage:
         message = json.loads(body)
     except (ValueError, RecursionError):
         raise EventUnreadable("message: found no JSON.") from None
-    kinds = message.keys() & _READERS.keys() if isinstance(message, dict) else ()
-    if len(kinds) != 1:
-        found = f"{len(kinds)} of the fields" if isinstance(message, dict) else "no object with a field"
-        raise EventUnreadable(f"message: found {found} {', '.join(_READERS)}; allowed: one of them.")
-    return _READERS[kinds.pop()](message)
+    fields = sorted(message.keys() & _READERS.keys()) if isinstance(message, dict) else []
+    readers = {_READERS[field] for field in fields}
+    if len(readers) != 1:
+        found = " and ".join(fields) or "none of them"
+        raise EventUnreadable(f"message: found {found}; allowed: an object with one of {', '.join(_READERS)}.")
+    return readers.pop()(message)
 
 
 def parse_request(event: Any) -> Request:
@@ -177,6 +178,10 @@ def _request(call: RequestCall, caller: str = "") -> Request:
         found = f"{len(document):,} bytes"
         raise EventUnreadable(f"RequestCall: job: found {found}; allowed: at most {MAX_DOCUMENT_BYTES:,}.")
     return Request(call.caller or caller, call.request_id, document)
+
+
+def _read_request(message: dict[str, Any]) -> Request:
+    return parse_request(message)
 
 
 def _read_again(message: dict[str, Any]) -> Again:
@@ -202,11 +207,12 @@ def _read_event(message: dict[str, Any]) -> Drop | Request:
     return Drop(source, found.sequencer, int(event.time.timestamp()))
 
 
-# By the field that only this kind of message has.
+# By the fields that only this kind of message has.
 _READERS: dict[str, Callable[[dict[str, Any]], IntakeMessage]] = {
     "again": _read_again,
     "line": _read_line,
-    "request_id": lambda message: parse_request(message),
+    "request_id": _read_request,
+    "job": _read_request,
     "detail": _read_event,
 }
 

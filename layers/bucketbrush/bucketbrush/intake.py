@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bucketbrush.adapters.announcements import Bus
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.queues import Queue
 from bucketbrush.domain import layout
@@ -18,6 +19,8 @@ from bucketbrush.domain.jobs import (
     request_job_id,
 )
 from bucketbrush.domain.life import State
+from bucketbrush.domain.redact import redact
+from bucketbrush.domain.result import submitted_notice
 from bucketbrush.observability import count, logger
 from bucketbrush.submit import Order, Submit
 
@@ -70,6 +73,7 @@ class Intake:
     submit: Submit
     executions: Executions
     batches: Queue
+    bus: Bus
 
     def __call__(self, message: Message, invocation: Invocation) -> None:
         """Submit the message's job and start its execution, which takes it from there.
@@ -84,10 +88,27 @@ class Intake:
         """The row of the job that is asked for, and its execution's ARN. Raises JobBusy and RequestConflict."""
         return self._start(_requested(request), invocation)
 
+    def step(self, order: Order, invocation: Invocation) -> Job:
+        """The job's row, when its execution has it submitted. Raises JobBusy."""
+        job = self.submit(order, invocation)
+        self._tell_submitted(job)
+        return job
+
     def _start(self, order: Order, invocation: Invocation) -> tuple[Job, str]:
         job = self.submit(order, invocation)
         logger.info("job taken in", job_id=job.job_id, state=job.state.value)
-        return job, self.executions.start(job.job_id)
+        arn = self.executions.start(job.job_id)
+        self._tell_submitted(job)
+        return job, arn
+
+    def _tell_submitted(self, job: Job) -> None:
+        """Also of a job that was found submitted, because whoever submitted it may have died before telling."""
+        if job.state is not State.WAITING:
+            return
+        try:
+            self.bus.tell_submitted(submitted_notice(job))
+        except Exception as problem:  # noqa: BLE001 - a paid job must not wait for who listens
+            logger.warning("nobody was told of the submit", job_id=job.job_id, reason=redact(repr(problem)))
 
     def _order(self, message: Message) -> Order | None:
         match message:
@@ -130,7 +151,7 @@ class Intake:
         if job is None:
             raise AgainRefused(f"{name}: found no such job.")
         if job.state is not State.ENDED or job.verdict is None or job.source is None:
-            found = f"state {job.state}" if job.source else "an execution without a file: start another one"
+            found = f"state {job.state}" if job.source else "a job without a file: ask for it anew under another id"
             raise AgainRefused(f"{name}: found {found}; allowed: a dropped file's job that has ended.")
         following = job.attempt + 1
         if again.attempt != following and (again.attempt or job.verdict.money is not Money.NOT_MOVED):

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bucketbrush.adapters.announcements import Bus
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.depart import Depart
@@ -38,8 +37,6 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Line, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import find_model, request_body
-from bucketbrush.domain.redact import redact
-from bucketbrush.domain.result import submitted_notice
 from bucketbrush.handover import HandOver
 from bucketbrush.observability import logger, note_operator_problem
 from bucketbrush.prepare import Prepare
@@ -82,7 +79,6 @@ class Submit:
     prepare: Prepare
     depart: Depart
     handover: HandOver
-    bus: Bus
     connect: Callable[[], ToApis]
     now: Callable[[], float]
     jitter: Callable[[], float]
@@ -103,8 +99,6 @@ class Submit:
         except Exception:
             self._release(job.job_id, invocation)
             raise
-        if job.state is State.WAITING:
-            self._tell_submitted(job)
         return job
 
     def _claim(self, order: Order, invocation: Invocation) -> Job:
@@ -139,13 +133,6 @@ class Submit:
             return found
         found.demand_free(now)
         return self.ledger.change(found, **lease)
-
-    def _tell_submitted(self, job: Job) -> None:
-        """Also of a job that is found submitted, because whoever submitted it may have died before telling."""
-        try:
-            self.bus.tell_submitted(submitted_notice(job))
-        except Exception as problem:  # noqa: BLE001 - a paid job must not wait for who listens
-            logger.warning("nobody was told of the submit", job_id=job.job_id, reason=redact(repr(problem)))
 
     def _results_at(self, order: Order, at: int) -> str:
         inbox, key = self.settings.inbox, order.source.key if order.source else ""

@@ -84,13 +84,13 @@ def build_intake() -> Intake:
         prepare=Prepare(documents),
         depart=depart,
         handover=handover,
-        bus=Bus(boto3.client("events", config=_ASIDE)),
         connect=lambda: _provider(settings),
         now=time.time,
         jitter=random.random,
     )
     batches = Queue(boto3.client("sqs", config=_CONFIG), settings.batch_queue_url)
-    return Intake(submit, _executions(settings.jobs_machine_arn), batches)
+    bus = Bus(boto3.client("events", config=_ASIDE))
+    return Intake(submit, _executions(settings.jobs_machine_arn), batches, bus)
 
 
 def build_status() -> Status:

@@ -46,7 +46,7 @@ holds a key, a signed URL or a prompt.
 from enum import StrEnum
 from typing import ClassVar
 
-AGAIN = 'drop the file again or run the job again (README, "Run a job again, or stop it")'
+AGAIN = 'drop the file again, run its job again (README, "Run a job again, or stop it"), or ask anew under another id'
 
 
 class Money(StrEnum):
