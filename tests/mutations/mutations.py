@@ -61,14 +61,14 @@ MUTATIONS = (
     Mutation(
         "take results for drops",
         f"{_PACKAGE}/domain/layout.py",
-        "return bool(self.results) and key.startswith(self.results)",
-        "return not key",
+        "or (self.results and key.startswith(self.results)):",
+        "or not key:",
     ),
     Mutation(
         "give a mask to the next upload too",
         f"{_PACKAGE}/domain/companions.py",
-        "            ready, waiting = None, []\n",
-        "            waiting = []\n",
+        "                yield _State()\n",
+        "                yield _State(ready)\n",
     ),
     Mutation(
         "pass over a late sidecar",

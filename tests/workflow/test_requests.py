@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from bucketbrush.domain.jobs import request_job_id
 from tests.waiting import until
 from tests.workflow.conftest import PROMPT_MARK
 
@@ -31,14 +32,11 @@ def put_event(system: System, detail: dict[str, Any]) -> None:
     system.client("events").put_events(Entries=[entry])
 
 
-def row_of(system: System, request_id: str) -> str:
+def job_of(system: System, request_id: str, caller: str = "") -> str:
     """The id of the job that a request became."""
-
-    def find() -> str | None:
-        ids = (row["job_id"]["S"] for row in system.stack.rows())
-        return next((job_id for job_id in ids if job_id.startswith(f"{request_id}-")), None)
-
-    return until(find, f"a job for {request_id}", pause=0.1)
+    job_id = request_job_id(caller, request_id)
+    until(lambda: system.row(job_id), f"a job for {request_id}", pause=0.1)
+    return job_id
 
 
 def test_a_call_is_answered_with_the_job(system: System) -> None:
@@ -63,7 +61,7 @@ def test_one_request_by_every_way_is_one_task(system: System) -> None:
     request = {"request_id": "threefold", "caller": "shop", "job": DOCUMENT}
     send(system, request)
     put_event(system, {"stack": "bucketbrush-local", "request_id": "threefold", "job": DOCUMENT})
-    job_id = row_of(system, "threefold")
+    job_id = job_of(system, "threefold", "shop")
     assert system.execution(job_id)["status"] == "SUCCEEDED"
     _, answer = called(system, request)
     assert answer["job_id"] == job_id
@@ -83,13 +81,13 @@ def test_one_id_with_two_documents_is_refused(system: System) -> None:
 def test_an_event_for_another_stack_is_not_heard(system: System) -> None:
     put_event(system, {"stack": "somebody-elses", "request_id": "elsewhere", "job": DOCUMENT})
     put_event(system, {"stack": "bucketbrush-local", "request_id": "here", "job": DOCUMENT})
-    system.execution(row_of(system, "here"))
+    system.execution(job_of(system, "here", "shop"))
     assert not [row for row in system.stack.rows() if row["job_id"]["S"].startswith("elsewhere")]
 
 
 def test_a_wrong_document_is_an_outcome_as_everywhere(system: System) -> None:
     send(system, {"request_id": "wrong", "job": {"prompt": "x"}})
-    execution = system.execution(row_of(system, "wrong"))
+    execution = system.execution(job_of(system, "wrong"))
     assert (execution["status"], execution["error"]) == ("FAILED", "rejected")
     assert execution["cause"].startswith("request: model: found no such field")
 

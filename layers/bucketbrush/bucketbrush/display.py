@@ -36,7 +36,8 @@ class Display:
             return None
 
         def copied(version: ObjectVersion, name: str) -> str | None:
-            if self.kind is not ResultPage.WITH_REFERENCES:
+            # Without versions nobody knows whether it is still the picture that was sent.
+            if self.kind is not ResultPage.WITH_REFERENCES or not version.version_id:
                 return None
             name += PurePosixPath(version.key).suffix.lower()
             key = layout.beside(at, name)

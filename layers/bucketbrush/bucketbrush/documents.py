@@ -175,7 +175,7 @@ class Documents:
         key, pictures = layout.sidecar_key(source.key), history.get(source.key, [])
         sidecars = _merged(history, lambda name: layout.is_sidecar(name) and layout.sidecar_of(name) == source.key)
         if is_required:
-            return self._required(key, job, source, pictures, sidecars)
+            return job.sidecar or self._required(key, job, source, pictures, sidecars)
         return companions.optional(key, _put(job, source), pictures, sidecars, is_first=job.attempt == 1)
 
     def _mask(
@@ -186,7 +186,7 @@ class Documents:
         if is_required:
             # Also of the other suffixes: cat.jpg and cat.png have the same mask.
             pictures = _merged(history, lambda name: layout.is_picture(name) and layout.without_suffix(name) == stem)
-            return self._required(key, job, source, pictures, masks)
+            return job.mask or self._required(key, job, source, pictures, masks)
         if masks and masks[-1].version:
             raise RecipeInvalid(
                 f"{key}: found a mask beside the picture, whose preset takes none; allowed: "

@@ -121,7 +121,7 @@ class Finalize:
                 next_check=next_check,
                 **UNHELD,
             )
-        verdict = verdicts.without_task(job, fault)
+        verdict = verdicts.said_of(job, verdicts.without_task(job, fault))
         return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=next_check, **UNHELD)
 
     def _found(self, job: Job, now: int, *, stopped: bool) -> Task | None:
@@ -212,7 +212,7 @@ class Finalize:
     ) -> Result:
         source, drops = job.source, self.settings.inbox_prefix
         folder = layout.Inbox(source.bucket, drops).folder(source.key) if source else None
-        return make_result(job, verdict, int(self.now()), pictures, task, folder or None)
+        return make_result(job, verdicts.said_of(job, verdict), int(self.now()), pictures, task, folder or None)
 
     def _mark_unstored(self, job: Job, made_at: int, task: TaskFacts, links: int) -> None:
         logger.warning("pictures are made and not stored yet", job_id=job.job_id, task_id=job.task_id)

@@ -169,6 +169,8 @@ class Intake:
             requested_at=job.requested_at,
             again_of=job.again_of or job.job_id,
             attempt=following,
+            mask=job.mask,
+            sidecar=job.sidecar,
         )
 
 

@@ -54,7 +54,7 @@ class Order:
 
     ``document`` is what a caller's execution brings every time; ``request`` is one, as JSON, that the row keeps.
     ``requested_at`` is when the file was dropped, None for now. A deliberate new attempt names the job whose attempt
-    it is, and its number.
+    it is, and its number, and brings the mask and the sidecar of the one before.
     """
 
     job_id: str
@@ -66,6 +66,8 @@ class Order:
     batch: str | None = None
     again_of: str | None = None
     attempt: int = 1
+    mask: ObjectVersion | None = None
+    sidecar: ObjectVersion | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,8 @@ class Submit:
             request=digest,
             results_at=self._results_at(order, order.requested_at or now),
             preset=self.settings.inbox.preset_name(order.source.key) if order.source else None,
+            mask=order.mask,
+            sidecar=order.sidecar,
             again_of=order.again_of,
             attempt=order.attempt,
             next_check=self._next_check(),
@@ -300,6 +304,7 @@ class Submit:
 
     def _decide(self, job: Job, verdict: Verdict, **facts: Any) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
+        verdict = verdicts.said_of(job, verdict)
         return self.ledger.change(
             job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **facts, **UNHELD, **_FREE
         )

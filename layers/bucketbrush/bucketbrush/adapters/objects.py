@@ -204,16 +204,12 @@ class Objects:
         Unless the key is taken; False when it is.
         """
         source: CopySourceTypeDef = {"Bucket": version.bucket, "Key": version.key}
-        same: Any = {}
         if version.version_id:
             source["VersionId"] = version.version_id
-        elif version.etag:
-            same["CopySourceIfMatch"] = f'"{version.etag}"'
         return self._is_first(
             self._client.copy_object,
             Key=key,
             CopySource=source,
-            **same,
             MetadataDirective="REPLACE",
             ContentType=content_type,
             TaggingDirective="REPLACE",

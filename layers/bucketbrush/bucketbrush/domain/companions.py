@@ -5,15 +5,18 @@ only when each version was put there. What belongs together is therefore decided
 came; where that order leaves a doubt the job is rejected, unpaid.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from itertools import groupby, permutations
+from typing import TypeAlias
 
 from bucketbrush.domain.errors import CompanionAwaited, RecipeInvalid
 from bucketbrush.domain.jobs import ObjectVersion
 
 # Older ones may be for an upload that is not listed any more: old versions stay at least that long (template.yaml).
 _LONGEST_AGE = 86_400
+_LONGEST_UPLOAD = 3600  # how long after its beginning an upload in parts may have ended
+_MOST_AT_ONCE = 6  # events of one second, of which every order is thought of
 
 
 @dataclass(frozen=True)
@@ -32,14 +35,14 @@ History: TypeAlias = Sequence[Put]
 """What happened to some keys, the oldest first."""
 
 
-class _Pair(NamedTuple):
-    """The companion of a picture, if it has one; else the pictures that wait with it, of which each may be the one that
-    the next companion is for. ``replaced`` another one in the picture's own second.
+@dataclass(frozen=True)
+class _State:
+    """What stands between two events: the companion that the next picture takes, and the pictures that wait, of which
+    each may be the one that the next companion is for.
     """
 
-    companion: Put | None
-    waiting: list[Put]
-    replaced: bool
+    ready: Put | None = None
+    waiting: tuple[Put, ...] = ()
 
 
 def optional(name: str, mine: Put, pictures: History, companions: History, *, is_first: bool) -> ObjectVersion | None:
@@ -61,7 +64,7 @@ def optional(name: str, mine: Put, pictures: History, companions: History, *, is
     earlier = [put for put in before if put.at < mine.at]
     used = max((put.at for put in others if put.at < mine.at), default=0)
     replaced = bool(earlier and earlier[-1].at > used)
-    if _overlap(mine, pictures) or (last and last.at == mine.at and _crowded(mine, last, others, before, replaced)):
+    if last and (_overlap(mine, pictures) or (last.at == mine.at and _crowded(mine, last, others, before, replaced))):
         raise _doubt(name)
     return last.version if last else None
 
@@ -73,16 +76,17 @@ def required(name: str, mine: Put, pictures: History, companions: History, now: 
     it may still come, at most ``patience`` seconds long, and RecipeInvalid.
     """
     others = [put for put in pictures if not put.is_of(mine)]
-    pair = _paired(mine, _in_order(mine, others, companions), patience)
-    is_mine = [put.is_of(mine) for put in pair.waiting]
-    if _overlap(mine, pictures) or (any(is_mine) and len(is_mine) > 1):
+    found, states = _paired(mine, _in_order(mine, others, companions), patience)
+    waits = [mine in state.waiting for state in states]
+    is_doubtful = len(found) + bool(states) > 1 or (any(waits) and not all(waits))
+    is_doubtful |= any(mine in state.waiting and len(state.waiting) > 1 for state in states)
+    if is_doubtful or _overlap(mine, pictures):
         raise _doubt(name)
-    if pair.companion and pair.companion.version:
-        if _crowded(mine, pair.companion, others, companions, pair.replaced):
-            raise _doubt(name)
-        return pair.companion.version
-    if is_mine == [True] and now - mine.at < patience:
-        raise CompanionAwaited(f"{name}: found no such object yet; the preset requires one.")
+    if now - mine.at <= _LONGEST_AGE:
+        if found:
+            return found.popitem()[1]
+        if any(waits) and now - mine.at < patience:
+            raise CompanionAwaited(f"{name}: found no such object yet; the preset requires one.")
     raise RecipeInvalid(
         f"{name}: found none that was uploaded for this picture (one that was used with an earlier upload is not used "
         f"again); allowed: one for each upload of the picture, at most a day before it or {patience:,} s later. Drop "
@@ -90,30 +94,66 @@ def required(name: str, mine: Put, pictures: History, companions: History, now: 
     )
 
 
-def _paired(mine: Put, happened: list[tuple[Put, bool]], patience: int) -> _Pair:
-    ready: Put | None = None
-    waiting: list[Put] = []
-    replaced = False
-    for put, is_companion in happened:
-        waiting = waiting if waiting and put.at - waiting[-1].at <= patience else []
-        ready = ready if ready and put.at - ready.at <= _LONGEST_AGE else None
+def _paired(
+    mine: Put, happened: list[tuple[Put, bool]], patience: int
+) -> tuple[dict[tuple[str, str], ObjectVersion], set[_State]]:
+    """What every order of the events of each second leads to: the companions that ``mine`` gets, and what stands at the
+    end where it gets none.
+    """
+    found: dict[tuple[str, str], ObjectVersion] = {}
+    states = {_State()}
+    for _, group in groupby(happened, key=lambda item: item[0].at):
+        events = list(group)
+        orders = permutations(events) if len(events) <= _MOST_AT_ONCE else (events, events[::-1])
+        following: set[_State] = set()
+        for order in orders:
+            reached = states
+            for put, is_companion in order:
+                reached = {
+                    after for state in reached for after in _after(state, put, is_companion, patience, mine, found)
+                }
+            following |= reached
+        states = following
+    return found, states
+
+
+def _after(
+    state: _State,
+    put: Put,
+    is_companion: bool,
+    patience: int,
+    mine: Put,
+    found: dict[tuple[str, str], ObjectVersion],
+) -> Iterator[_State]:
+    """What one event makes of what stood before; the companion of ``mine`` is added to ``found``."""
+    for waiting in _still_waiting(state.waiting, put.at, patience):
+        ready = state.ready if state.ready and put.at - state.ready.at <= _LONGEST_AGE else None
         if put.version is None:
-            ready = None if is_companion else ready
+            yield _State(None if is_companion else ready, waiting)
         elif is_companion and len(waiting) != 1:
-            replaced = ready is not None and put.at == mine.at
-            ready = put
+            yield _State(put, waiting)
         elif not is_companion and ready is None:
-            waiting.append(put)
+            yield _State(None, (*waiting, put))
         else:
             picture, companion = (waiting[0], put) if is_companion else (put, ready)
-            if picture.is_of(mine):
-                return _Pair(companion, [], replaced)
-            ready, waiting = None, []
-    return _Pair(None, waiting, replaced)
+            if not picture.is_of(mine):
+                yield _State()
+            elif companion and companion.version:
+                found[companion.version.identity] = companion.version
+
+
+def _still_waiting(waiting: tuple[Put, ...], now: int, patience: int) -> Iterator[tuple[Put, ...]]:
+    """The pictures that may wait still. S3 dates an upload in parts by its beginning, so it may have come later."""
+    age = now - waiting[-1].at if waiting else 0
+    if age > patience:
+        yield ()
+    last = waiting[-1].version if waiting else None
+    if age <= patience or (last and "-" in (last.etag or "") and age <= patience + _LONGEST_UPLOAD):
+        yield waiting
 
 
 def _in_order(mine: Put, others: History, companions: History) -> list[tuple[Put, bool]]:
-    """All that happened, and whether it happened to the companion; of one second, companions come first.
+    """All that happened, and whether it happened to the companion.
 
     The picture's own time is that of its event: a large one is dated by S3 from the beginning of its upload.
     """
@@ -124,14 +164,14 @@ def _in_order(mine: Put, others: History, companions: History) -> list[tuple[Put
 def _overlap(mine: Put, pictures: History) -> bool:
     """Whether another upload of the picture began while this one was under way."""
     began = next((put.at for put in pictures if put.is_of(mine)), mine.at)
-    return any(began < put.at <= mine.at and not put.is_of(mine) for put in pictures)
+    return any(began <= put.at <= mine.at and put.version and not put.is_of(mine) for put in pictures)
 
 
 def _crowded(mine: Put, companion: Put, others: History, companions: History, replaced: bool) -> bool:
     """Whether so much happened within one second that nobody knows in which order."""
     seconds = {mine.at, companion.at}
     besides = [put for put in (*others, *companions) if put.at in seconds and put is not companion]
-    return bool(besides) or (replaced and companion.at == mine.at)
+    return bool(besides) or companion.version is None or (replaced and companion.at == mine.at)
 
 
 def _doubt(name: str) -> RecipeInvalid:

@@ -46,6 +46,10 @@ holds a key, a signed URL or a prompt.
 from enum import StrEnum
 from typing import ClassVar
 
+OF_LINE = (
+    'run its job again (README, "Run a job again, or stop it"), or put the line, corrected, into a batch of its own: '
+    "to drop this file again would pay for all of its lines"
+)
 AGAIN = 'drop the file again, run its job again (README, "Run a job again, or stop it"), or ask anew under another id'
 
 

@@ -119,7 +119,7 @@ class Inbox:
         """Whether a created object starts no job: what does not lie among the drops, results, litter, what lies in a
         folder for references, masks, and sidecars.
         """
-        if not key.startswith(self.drops) or self._is_result(key):
+        if not key.startswith(self.drops) or (self.results and key.startswith(self.results)):
             return True
         in_folder = f"/{_REFERENCES}" in f"/{key.removeprefix(self.drops)}".lower()
         return self.is_litter(key, size) or in_folder or is_mask(key) or is_sidecar(key)
@@ -130,12 +130,9 @@ class Inbox:
         name = PurePosixPath(key).name
         return (key.endswith("/") and size == 0) or name.startswith(".") or name.lower() == "thumbs.db"
 
-    def _is_result(self, key: str) -> bool:
-        return bool(self.results) and key.startswith(self.results)
-
     def is_among_presets(self, key: str, size: int) -> bool:
         """Whether a created object is a preset, or was meant to be one."""
-        return key.startswith(self.presets) and not self._is_result(key) and not self.is_litter(key, size)
+        return key.startswith(self.presets) and not self.is_litter(key, size)
 
     def is_preset(self, key: str) -> bool:
         return key.startswith(self.presets) and key.lower().endswith(".json")

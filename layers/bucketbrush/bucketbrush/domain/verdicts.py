@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bucketbrush.domain.deadlines import LINK_SECONDS
 from bucketbrush.domain.errors import (
     AGAIN,
+    OF_LINE,
     BucketbrushError,
     ContentRefused,
     Money,
@@ -22,6 +23,13 @@ _NOT_SENT = "Nothing was sent and nothing was paid"
 def explained(outcome: Outcome, problem: BucketbrushError) -> Verdict:
     """An outcome before there was a task that an error is the whole reason of."""
     return Verdict(outcome=outcome, reason=_name(problem), money=Money.NOT_MOVED, message=str(problem))
+
+
+def said_of(job: Job, verdict: Verdict) -> Verdict:
+    """The verdict in words that fit the job: a line of a batch is not dropped again alone."""
+    if job.line is None:
+        return verdict
+    return verdict.model_copy(update={"message": verdict.message.replace(AGAIN, OF_LINE)})
 
 
 def failed(problem: ContentRefused | TaskFailed, *, is_kept: bool, stopped: bool) -> Verdict:
