@@ -163,7 +163,7 @@ def test_an_attempt_at_an_attempt_has_the_next_number_of_the_first(world: World)
         ({"state": State.SUBMITTING, "verdict": None}, "found state submitting"),
         ({"state": State.WAITING, "verdict": None}, "found state waiting"),
         ({"state": State.UNSTORED, "verdict": None}, "found state unstored"),
-        ({"source": None}, "found a job without a file: ask for it anew under another id; allowed: a dropped file's job"),
+        ({"source": None}, "found a job without a file: ask for it anew under another id; allowed: a dropped file's"),
     ],
 )
 @pytest.mark.parametrize("attempt", [None, 2])

@@ -10,6 +10,8 @@ import pytest
 
 from bucketbrush.domain.batches import Mark, count_jobs, lines
 from bucketbrush.domain.errors import (
+    AGAIN,
+    OF_LINE,
     AgainRefused,
     BucketbrushError,
     EventUnreadable,
@@ -234,4 +236,4 @@ def test_a_mistake_is_answered_as_documented(world: World, heading: str, row: in
     pattern = re.escape(documented).replace("<hash>", "[0-9a-f]{20}")
     found = re.fullmatch(f"{pattern} (.+)", said)
     assert found, said
-    assert found[1] in ADVICE
+    assert found[1].replace(OF_LINE, AGAIN) in ADVICE

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bucketbrush.domain import errors, verdicts
 from bucketbrush.domain.errors import (
     AGAIN,
+    OF_LINE,
     ApiKeyMissing,
     BucketbrushError,
     BudgetExceeded,
@@ -211,7 +212,16 @@ def test_every_verdict_is_looked_at() -> None:
         for name, function in inspect.getmembers(verdicts, inspect.isfunction)
         if function.__module__ == verdicts.__name__ and not name.startswith("_")
     }
-    assert set(VERDICTS) == public
+    assert set(VERDICTS) == public - {verdicts.said_of}
+
+
+@given(job=JOBS, verdict=st.one_of(*VERDICTS.values()))
+def test_nobody_is_told_to_drop_a_whole_batch_again_for_one_line(job: Job, verdict: Verdict) -> None:
+    line = job.model_copy(update={"line": Line(number=3, start=0, length=9)})
+    said = verdicts.said_of(line, verdict).message
+    assert AGAIN not in said
+    assert (OF_LINE in said) is (AGAIN in verdict.message)
+    assert verdicts.said_of(job.model_copy(update={"line": None}), verdict) == verdict
 
 
 @given(verdict=st.one_of(*VERDICTS.values()))

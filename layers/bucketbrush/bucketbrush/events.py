@@ -180,10 +180,6 @@ def _request(call: RequestCall, caller: str = "") -> Request:
     return Request(call.caller or caller, call.request_id, document)
 
 
-def _read_request(message: dict[str, Any]) -> Request:
-    return parse_request(message)
-
-
 def _read_again(message: dict[str, Any]) -> Again:
     call = parse(AgainCall, message)
     return Again(call.again, call.attempt)
@@ -211,8 +207,8 @@ def _read_event(message: dict[str, Any]) -> Drop | Request:
 _READERS: dict[str, Callable[[dict[str, Any]], IntakeMessage]] = {
     "again": _read_again,
     "line": _read_line,
-    "request_id": _read_request,
-    "job": _read_request,
+    "request_id": parse_request,
+    "job": parse_request,
     "detail": _read_event,
 }
 

@@ -47,8 +47,8 @@ from enum import StrEnum
 from typing import ClassVar
 
 OF_LINE = (
-    'run its job again (README, "Run a job again, or stop it"), or put the line, corrected, into a batch of its own: '
-    "to drop this file again would pay for all of its lines"
+    "put the line into a batch of its own (to drop this file again would pay for all of its lines), or run its job "
+    'again as it is (README, "Run a job again, or stop it")'
 )
 AGAIN = 'drop the file again, run its job again (README, "Run a job again, or stop it"), or ask anew under another id'
 

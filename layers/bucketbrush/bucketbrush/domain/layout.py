@@ -217,7 +217,7 @@ def results_at(template: str, job_id: str, folder: str = "", stem: str = "", dat
     ``folder`` and ``stem`` are those of the dropped file, empty without one, and left out where the key would become
     too long for S3. A caller's odd execution name cannot leave its folder.
     """
-    values = {"folder": folder, "stem": stem, "date": date, "job_id": ""}
+    values = {"folder": folder, "stem": stem, "date": date}
     at = _filled(template, values, job_id)
     return at if len(at.encode()) <= _LONGEST_KEY - _LONGEST_NAME else _filled(template, {"date": date}, job_id)
 
