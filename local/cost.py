@@ -32,6 +32,7 @@ from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.jobs import Job, ObjectVersion
 from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import parse_document, read_preset
+from bucketbrush.domain.redact import printable
 from bucketbrush.prepare import Prepare
 from bucketbrush.wiring import deployed_catalogue
 from local import terminal
@@ -142,9 +143,9 @@ class Till:
                     continue
                 recipe = self._recipe(path, key)
             except RecipeInvalid as problem:
-                quote.rejected.append(_line(f"{path}: {problem.message.removeprefix(f'{key}: ')}"))
+                quote.rejected.append(printable(f"{path}: {problem.message.removeprefix(f'{key}: ')}"))
             except OSError as problem:
-                quote.rejected.append(_line(f"{path}: it cannot be read ({problem.strerror})."))
+                quote.rejected.append(printable(f"{path}: it cannot be read ({problem.strerror})."))
             else:
                 kind = self._kind(recipe)
                 quote.jobs[kind] += 1
@@ -165,11 +166,6 @@ class Till:
         model = recipe["model"]
         price = money.picture_price(recipe, self.catalogue[model], self.assumed)
         return Kind(model, recipe.get("resolution", ""), recipe.get("quality", ""), price)
-
-
-def _line(text: str) -> str:
-    """Names of files may hold what a terminal would obey."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def walk(paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bucketbrush.domain.errors import AnnouncementFailed
 from bucketbrush.domain.letters import letter_of
+from bucketbrush.domain.redact import printable
 from bucketbrush.domain.result import Announcement, LateNotice, SubmittedNotice
 
 if TYPE_CHECKING:
@@ -48,12 +49,13 @@ class Topic:
         """Attributes are for filter policies; one without a value is left out. SNS takes 262,144 bytes with all."""
         self._client.publish(
             TopicArn=self._arn,
-            Subject=_printable(subject).encode("ascii", "replace").decode()[:_SUBJECT_LENGTH],
+            # SNS refuses control characters, which the name of an object may hold.
+            Subject=printable(subject).encode("ascii", "replace").decode()[:_SUBJECT_LENGTH],
             MessageStructure="json",
             # As UTF-8: with escapes it could be six times as long.
             Message=json.dumps({"default": message, "email": letter}, ensure_ascii=False),
             MessageAttributes={
-                name: {"DataType": "String", "StringValue": _printable(value)}
+                name: {"DataType": "String", "StringValue": printable(value)}
                 for name, value in attributes.items()
                 if value
             },
@@ -79,8 +81,3 @@ class Announcements:
             letter=letter_of(announcement),
             attributes={name: getattr(announcement, name) for name in names},
         )
-
-
-def _printable(text: str) -> str:
-    """SNS refuses control characters, and a preset's name comes from an object key, which may hold them."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -17,6 +17,7 @@ from bucketbrush.domain import layout
 from bucketbrush.domain.errors import RecipeInvalid
 from bucketbrush.domain.jobs import Frozen, Job, Line, ObjectVersion, Outcome, dropped_job_id
 from bucketbrush.domain.money import usd
+from bucketbrush.domain.redact import printable
 from bucketbrush.domain.result import SCHEMA_VERSION, StoredObject
 
 MAX_JOBS = 100_000
@@ -365,7 +366,7 @@ def letter_of(announcement: BatchAnnouncement, problems: Iterable[LineEnd]) -> s
         announcement.message,
         *(["", "The first lines whose jobs did not complete:", *named] if named else []),
     ]
-    return "".join(f"{line}\n" for line in map(_printable, text))
+    return "".join(f"{line}\n" for line in map(printable, text))
 
 
 def _facts(batch: Batch, folder: str, now: int) -> dict[str, Any]:
@@ -386,7 +387,3 @@ def _said(jobs: int, outcomes: Mapping[str, int]) -> str:
 
 def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

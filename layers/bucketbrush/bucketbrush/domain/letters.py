@@ -3,6 +3,7 @@
 import shlex
 
 from bucketbrush.domain.errors import Money
+from bucketbrush.domain.redact import printable
 from bucketbrush.domain.result import Announcement
 
 
@@ -28,7 +29,7 @@ def letter_of(announcement: Announcement) -> str:
         "Fetch all of it:",
         f"  {fetch}",
     ]
-    return "\n".join(map(_printable, lines)) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _named(name: str, value: object) -> list[str]:
@@ -42,7 +43,3 @@ def _cost(announcement: Announcement) -> str | None:
     if announcement.estimated_usd is not None and announcement.money is not Money.NOT_MOVED:
         return f"about {announcement.estimated_usd:.6g} USD (not billed yet)"
     return None
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -25,6 +25,11 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     return plain if len(plain) <= _LONGEST else plain[: _LONGEST - 3] + "..."
 
 
+def printable(text: str) -> str:
+    """The text with a question mark for what is no letter that could be printed: names of files may hold anything."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
+
+
 def _without_echo(text: str, spellings: Iterable[str]) -> str:
     """The text without the secret, and without longer pieces of it: an echo may be cut anywhere."""
     covered: set[int] = set()
