@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -83,6 +84,8 @@ def test_a_second_upload_waits_for_a_mask_of_its_own(system: System) -> None:
     put(system, key, picture())
     first, result = ended(system, key)
     assert result["outcome"] == "completed"
+    put_at = system.client("s3").head_object(Bucket=system.output("InboxBucket"), Key=key)["LastModified"]
+    until(lambda: time.time() >= int(put_at.timestamp()) + 2, "S3's seconds tell both uploads apart")
 
     put(system, key, picture(colour=(1, 2, 3)))
     second = until(

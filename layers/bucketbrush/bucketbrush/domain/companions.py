@@ -15,7 +15,7 @@ from bucketbrush.domain.jobs import ObjectVersion
 
 # Older ones may be for an upload that is not listed any more: old versions stay at least that long (template.yaml).
 _LONGEST_AGE = 86_400
-_LONGEST_UPLOAD = 3600  # how long after its beginning an upload in parts may have ended
+_LONGEST_UPLOAD = 300  # how long after its beginning an upload in parts may have ended
 _MOST_AT_ONCE = 6  # events of one second, of which every order is thought of
 
 
