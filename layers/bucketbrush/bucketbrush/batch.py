@@ -177,7 +177,7 @@ class LookAfterBatch:
         return {numbers[job.job_id]: job for job in found}
 
     def _folder(self, key: str) -> str:
-        return layout.Inbox("", self.settings.inbox_prefix).folder(key)
+        return layout.folder(key, self.settings.inbox_prefix)
 
     def _is_closing(self, invocation: Invocation) -> bool:
         return self.now() > invocation.ends_at - _CLOSING_SECONDS

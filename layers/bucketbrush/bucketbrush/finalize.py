@@ -210,8 +210,7 @@ class Finalize:
     def _result(
         self, job: Job, verdict: Verdict, pictures: tuple[Picture, ...] = (), task: TaskFacts | None = None
     ) -> Result:
-        source, drops = job.source, self.settings.inbox_prefix
-        folder = layout.Inbox(source.bucket, drops).folder(source.key) if source else None
+        folder = layout.folder(job.source.key, self.settings.inbox_prefix) if job.source else None
         return make_result(job, verdicts.said_of(job, verdict), int(self.now()), pictures, task, folder or None)
 
     def _mark_unstored(self, job: Job, made_at: int, task: TaskFacts, links: int) -> None:

@@ -35,6 +35,11 @@ def stem(key: str) -> str:
     return name[: -len(longer)] if longer else name.rsplit(".", 1)[0] or name
 
 
+def folder(key: str, drops: str) -> str:
+    """The folder that a file was dropped into, without the drops' own prefix; "" for none."""
+    return key.removeprefix(drops).rpartition("/")[0].strip("/")
+
+
 def is_job_document(key: str) -> bool:
     return key.lower().endswith(JOB_SUFFIX)
 
@@ -154,8 +159,7 @@ class Inbox:
         return f"{self.presets}{preset}.json"
 
     def folder(self, key: str) -> str:
-        """The folder that a file was dropped into, without the drops' own prefix; "" for none."""
-        return key.removeprefix(self.drops).rpartition("/")[0].strip("/")
+        return folder(key, self.drops)
 
     @property
     def pictures(self) -> tuple[str, str]:
