@@ -51,7 +51,7 @@ schemas: .venv/dev/.ready ## write docs/schemas from the models; a test compares
 test: setup lint ## lint, types and every layer of tests
 	@$(PY) -m pytest -n 2 $(PYTEST)
 
-bench: setup ## measure pace and order, and compare with the goals; one section: make bench SECTION=departures
+bench: setup ## measure pace, order, looks and prices, and compare with the goals; one section: make bench SECTION=polling
 	@PYTHONPATH=layers/bucketbrush $(PY) -m tests.bench $(SECTION)
 
 chaos: setup ## a thousand jobs through seeded faults and crashes; repeat a run's plan: make chaos JOBS=100 SEED=7

@@ -11,4 +11,4 @@ status = cache(build_status)
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     call = parse(StatusCall, event)
-    return {"seen": status()(call.job_id, call.task_id, call.polls).value}
+    return status()(call.job_id, call.task_id, call.polls)._asdict()

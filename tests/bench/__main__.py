@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from local.engine.controller import ROOT
-from tests.bench import batch, departures
+from tests.bench import batch, departures, polling
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,11 @@ if TYPE_CHECKING:
     from tests.bench.measured import Measured, Say
 
 REPORT = ROOT / "build" / "bench.json"
-SECTIONS: Mapping[str, Callable[[Say], Measured]] = {"departures": departures.bench, "batch": batch.bench}
+SECTIONS: Mapping[str, Callable[[Say], Measured]] = {
+    "departures": departures.bench,
+    "batch": batch.bench,
+    "polling": polling.bench,
+}
 
 
 def main(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import time
-import zipfile
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from local.engine.controller import ROOT
 from tests.chaos.plan import sweep_event
+from tests.layers import mount
 from tests.samples import picture, plain
 
 if TYPE_CHECKING:
@@ -49,21 +48,8 @@ _UNDER_WAY = 8.0
 
 def mount_crashes(stack: Stack, folder: Path) -> None:
     """Give the four functions the layer that kills them. ``folder`` is where it marks what has struck."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as target:
-        target.write(_LAYER / "sitecustomize.py", "python/sitecustomize.py")
-    functions = stack.engine.client("lambda")
-    layer = functions.publish_layer_version(LayerName="chaos", Content={"ZipFile": packed.getvalue()})
-    for letter, output in FUNCTIONS.items():
-        name = stack.outputs[output]
-        found = functions.get_function_configuration(FunctionName=name)
-        functions.update_function_configuration(
-            FunctionName=name,
-            Layers=[*(mounted["Arn"] for mounted in found["Layers"]), layer["LayerVersionArn"]],
-            Environment={
-                "Variables": {**found["Environment"]["Variables"], "CHAOS_LETTER": letter, "CHAOS_FOLDER": str(folder)}
-            },
-        )
+    own = {output: {"CHAOS_LETTER": letter, "CHAOS_FOLDER": str(folder)} for letter, output in FUNCTIONS.items()}
+    mount(stack, _LAYER / "sitecustomize.py", own)
 
 
 @dataclass

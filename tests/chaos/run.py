@@ -30,7 +30,7 @@ _PACE = {
     "SubmitTimeoutSeconds": "20",
     "SubmitVisibilitySeconds": "3",
     "LookupSeconds": "5",
-    "PollPlanSeconds": "8",
+    "LatenessPrice": "2",
     "SweepAfterSeconds": "3",
     "MaximumConcurrency": "4",
     "SubmitsPerSecond": "10",

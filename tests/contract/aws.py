@@ -186,6 +186,17 @@ def limits() -> str:
     return _table("LimitsTable")
 
 
+def durations_table() -> str:
+    """A new durations table."""
+    return _table("DurationsTable")
+
+
+@pytest.fixture
+def durations() -> str:
+    """One for the jobs of one test alone."""
+    return durations_table()
+
+
 def no_delay(longest: float) -> None:
     """For a ledger that is not in anybody's way."""
     pytest.fail(f"found a delay of up to {longest} s; allowed: none")

@@ -12,14 +12,18 @@ import pytest
 
 from bucketbrush.adapters.budgets import Budgets
 from bucketbrush.adapters.departures import NAME, Departures
+from bucketbrush.adapters.durations import Durations
+from bucketbrush.domain.durations import PRIOR
 from bucketbrush.domain.errors import EventUnreadable, Money, ResultUnstored, SweepIncomplete
 from bucketbrush.domain.jobs import Job, Outcome, Share, Verdict
 from bucketbrush.domain.layout import RESULTS_KEY
 from bucketbrush.domain.life import Actor, State
 from bucketbrush.domain.money import Budget, month_of
+from bucketbrush.domain.polling import poll_plan
 from tests.contract.aws import (
     bucket,
     client,
+    durations,
     held_by,
     keys,
     limits,
@@ -41,9 +45,10 @@ if TYPE_CHECKING:
 
     from local.simulator import Simulator
 
-__all__ = ["bucket", "limits", "machine", "on_engine", "role", "table", "topic"]
+__all__ = ["bucket", "durations", "limits", "machine", "on_engine", "role", "table", "topic"]
 ROOT = Path(__file__).parents[2]
 SERVICE = "bucketbrush-test"
+ENDED = {"seen": "ended", "least": 0, "most": 0}
 
 
 class Context:
@@ -95,6 +100,7 @@ def functions(
     bucket: str,
     table: str,
     limits: str,
+    durations: str,
     role: str,
     machine: str,
     topic: str,
@@ -103,6 +109,7 @@ def functions(
     environment = {
         "JOBS_TABLE": table,
         "LIMITS_TABLE": limits,
+        "DURATIONS_TABLE": durations,
         "API_BASE_URL": f"{simulator.base_url}/v1",
         "API_KEY_SECRET_ARN": secret(simulator.api_key),
         "PROVIDER_TIMEOUT_SECONDS": 10,
@@ -115,7 +122,7 @@ def functions(
         "BATCH_QUEUE_URL": "https://queue/batches",
         "JOBS_MACHINE_ARN": machine,
         "SIGNER_ROLE_ARN": role,
-        "POLL_PLAN_SECONDS": "20,10",
+        "LATENESS_PRICE": 0.2,
         "REFUSED_WAIT_SECONDS": 1,
         "LOOKUP_WAIT_SECONDS": 1,
         "LOOKUP_SECONDS": 5,
@@ -162,7 +169,7 @@ def sample(file: str) -> Any:
 
 
 def test_a_drop_goes_all_the_way(
-    functions: Functions, simulator: Simulator, bucket: str, limits: str, machine: str
+    functions: Functions, simulator: Simulator, bucket: str, limits: str, durations: str, machine: str
 ) -> None:
     preset = {"model": "gpt-image-2-vip", "prompt": "paint it red", "n": 2}
     client("s3").put_object(Bucket=bucket, Key="presets/art.json", Body=json.dumps(preset).encode())
@@ -176,11 +183,12 @@ def test_a_drop_goes_all_the_way(
     assert job_id in [execution["name"] for execution in listed]
 
     step = functions("submit", {"job_id": job_id, "document": {"job_id": job_id}})
-    assert step == {"state": "waiting", "hold_until": 0, "plan": [20, 10], "task_id": task["id"], "polls": 0}
+    plan = list(poll_plan(PRIOR, 0.2, 600))
+    assert step == {"state": "waiting", "hold_until": 0, "plan": plan, "task_id": task["id"], "polls": 0}
     assert budget(limits) == Budget(month=budget(limits).month, committed=40_000)
     assert Departures(client("dynamodb"), limits, 20).read().next_departure > 0
     look = {"job_id": job_id, "task_id": step["task_id"], "polls": 1}
-    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
+    until(lambda: functions("status", look), "the task is done", lambda look: look == ENDED)
 
     told = functions("finalize", {"job_id": job_id, "fault": None})
     assert (told["outcome"], told["model"], told["preset"]) == ("completed", "gpt-image-2-vip", "art")
@@ -195,7 +203,11 @@ def test_a_drop_goes_all_the_way(
     result = json.loads(client("s3").get_object(Bucket=bucket, Key=told["result"]["key"])["Body"].read())
     assert [item["pixels"]["width"] > 0 for item in result["pictures"]] == [True, True]
     assert (result["model"], result["preset_version"]["key"]) == ("gpt-image-2-vip", "presets/art.json")
+    assert (result["polls"], result["lateness_seconds"] >= 0) == (1, True)
     assert functions("finalize", {"job_id": job_id, "fault": None}) == told
+    learned = ["gpt-image-2-vip 1k medium n=2 references", "gpt-image-2-vip 1k", "gpt-image-2-vip"]
+    found = Durations(client("dynamodb"), durations).read(learned)
+    assert {name: known and known.jobs for name, known in found.items()} == dict.fromkeys(learned, 1)
 
 
 def test_a_document_that_is_wrong_is_told_as_an_outcome(functions: Functions, simulator: Simulator) -> None:
@@ -260,11 +272,11 @@ def test_pictures_without_time_to_fetch_them_stay_unstored(
     functions("submit", {"Records": [message(bucket, "inbox/slow/cat.png", picture())]})
     job_id = str(simulator.tasks()[0]["client_business_id"])
     look = {"job_id": job_id, "task_id": row(table, job_id).task_id, "polls": 1}
-    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
+    until(lambda: functions("status", look), "the task is done", lambda look: look == ENDED)
     with pytest.raises(ResultUnstored, match="took longer than its share of the time"):
         functions("finalize", {"job_id": job_id, "fault": None}, seconds=60)
     assert row(table, job_id).state is State.UNSTORED
-    assert functions("status", look) == {"seen": "ended"}, "a job that waits no more is not looked at for ever"
+    assert functions("status", look) == ENDED, "a job that waits no more is not looked at for ever"
     told = functions("finalize", {"job_id": job_id, "fault": None}, seconds=900)
     assert (told["outcome"], row(table, job_id).state) == ("completed", State.ENDED)
     assert len(simulator.tasks()) == 1
@@ -277,7 +289,7 @@ def test_a_bill_that_comes_late_is_looked_for(
     simulator.fault("billing-pending")
     step = functions("submit", call)
     look = {"job_id": call["job_id"], "task_id": step["task_id"], "polls": 1}
-    until(lambda: functions("status", look), "the task is done", lambda seen: seen == {"seen": "ended"})
+    until(lambda: functions("status", look), "the task is done", lambda look: look == ENDED)
     told = functions("finalize", {"job_id": call["job_id"], "fault": None})
     assert (told["outcome"], told["billed_usd"], budget(limits).spent) == ("completed", None, 20_000)
     asked = {**sample("finalize-bill-call.json"), "job_id": call["job_id"]}
@@ -330,7 +342,7 @@ def test_a_look_tells_when_the_task_had_its_time(functions: Functions, simulator
     simulator.fault("status-500")
     waiting = Job(job_id=job_id, state=State.WAITING, created_at=1000, submitted_at=1000, task_id="tsk_old")
     seed(table, waiting)
-    assert functions("status", {**sample("status-call.json"), "job_id": job_id}) == {"seen": "overdue"}
+    assert functions("status", {**sample("status-call.json"), "job_id": job_id}) == {**ENDED, "seen": "overdue"}
     assert row(table, job_id).polls == 3
 
 

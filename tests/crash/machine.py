@@ -48,7 +48,7 @@ class Walk:
         state, value = start, given
         while (node := self.definition["States"][state])["Type"] not in ("Succeed", "Fail"):
             if node["Type"] == "Choice":
-                state = self._chosen(node, value)
+                state = self._leave(self._chosen(node, value), value)[0]
                 continue
             if node["Type"] == "Wait":
                 yield self._wait(node, value)
@@ -57,9 +57,10 @@ class Walk:
                 state, value = yield from self._task(node, value)
         return str(node["Type"])
 
-    def _chosen(self, node: Json, value: Any) -> str:
+    def _chosen(self, node: Json, value: Any) -> Json:
+        """The rule that leads on."""
         rules = (rule for rule in node["Choices"] if self._filled(rule["Condition"], input=value))
-        return str(next(rules, {"Next": node["Default"]})["Next"])
+        return next(rules, {"Next": node["Default"]})
 
     def _wait(self, node: Json, value: Any) -> float:
         """The seconds of a Wait state; a timestamp that has passed is not waited for."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _connect = boto3.client
 _FUNCTIONS = {f"{stem.capitalize()}Function": stem for stem in ("submit", "status", "finalize", "sweep")}
 # So that what takes hours takes few steps; the relations between them are those of the template's defaults.
-_PACE = {"PollPlanSeconds": "20,40", "LookupWaitSeconds": "300", "DeadlineSeconds": "3600"}
+_PACE = {"LatenessPrice": "0.01", "LookupWaitSeconds": "300", "DeadlineSeconds": "3600"}
 _MONEY = {"MonthlyBudgetUsd": "1000", "AssumedPriceUsd": "0.015"}
 _TABLE_FIELDS = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
 

@@ -45,7 +45,7 @@ _FUNCTIONS = ("submit", "status", "finalize", "sweep")
 _VISIBILITY, _RECEIVES, _REDRIVES, _REDRIVE_AFTER = 360, 5, 2, 3600
 _TASK_TIMEOUT = 75
 _LONGEST = 3 * 86_400
-_TABLES = ("JobsTable", "LimitsTable")
+_TABLES = ("JobsTable", "LimitsTable", "DurationsTable")
 _DEPARTURES = {"name": {"S": "departures"}}
 _POST = "toapis POST /v1/images/generations"
 _WRITES = ("dynamodb PutItem", "dynamodb UpdateItem", "dynamodb TransactWriteItems")
@@ -337,7 +337,8 @@ class World:
             if state == "Status" and not job.get("task_id"):
                 continue
             walk = Walk(self._definition(), job["job_id"], {"job_id": job["job_id"]}, self._task, lambda: self._now)
-            walk.variables = {"job_id": job["job_id"], "fault": None, "hold_until": None, "polls": 1}
+            walk.variables = {"job_id": job["job_id"], "fault": None, "hold_until": None, "polls": 1, "step": 1}
+            walk.variables |= {"least": 0, "most": 900}
             walk.variables |= {"plan": job.get("plan", []), "task_id": job.get("task_id")}
             self.begin(_ignoring(walk.run(state, {})))
 

@@ -291,7 +291,55 @@ MUTATIONS = (
     Mutation(
         "let a failing look end the task",
         "template.yaml",
-        "              - {ErrorEquals: [States.ALL], Next: Wait}\n",
-        "              - {ErrorEquals: [States.ALL], Next: Finalize}\n",
+        "Assign: {least: 0, most: 900}, Next: Wait}\n",
+        "Assign: {least: 0, most: 900}, Next: Finalize}\n",
+    ),
+    Mutation(
+        "plan without what was measured",
+        f"{_PACKAGE}/submit.py",
+        "self.knowledge.shape(ordered)",
+        "self.knowledge.shape(job.model_copy(update={'recipe': {}}))",
+    ),
+    Mutation(
+        "weigh a job by a landmark that has moved",
+        f"{_PACKAGE}/adapters/durations.py",
+        "attribute_not_exists(landmark) OR landmark = :landmark",
+        "attribute_not_exists(landmark) OR landmark <> :one",
+    ),
+    Mutation(
+        "believe any row",
+        f"{_PACKAGE}/domain/durations.py",
+        "if not sum(self.aged.values()) <= _MOST_JOBS:",
+        "if not self.aged.values():",
+    ),
+    Mutation(
+        "believe any clock",
+        f"{_PACKAGE}/domain/durations.py",
+        "if max(0, least - _CLOCK_SECONDS) <= said <= seen_at - job.submitted_at + _CLOCK_SECONDS:",
+        "if said:",
+    ),
+    Mutation(
+        "learn from tasks that failed",
+        f"{_PACKAGE}/domain/durations.py",
+        "if not result.outcome.succeeded or job.submitted_at is None:",
+        "if job.submitted_at is None:",
+    ),
+    Mutation(
+        "fail without the table",
+        f"{_PACKAGE}/knowledge.py",
+        "            _note(problem)\n            return {}\n",
+        "            raise problem\n",
+    ),
+    Mutation(
+        "use the plan up by looks that fail",
+        "template.yaml",
+        "Assign: {step: '{% $step - 1 %}'}",
+        "Assign: {step: '{% $step %}'}",
+    ),
+    Mutation(
+        "wait beyond the deadline",
+        "template.yaml",
+        "$max([$least, $min([$most, $planned])])",
+        "$max([$least, $planned])",
     ),
 )

@@ -13,13 +13,13 @@ from jsonata.jsonata import Jsonata
 from jsonata.utils import Utils
 
 from bucketbrush import depart
-from bucketbrush.adapters import ledger
-from bucketbrush.domain import errors, verdicts
+from bucketbrush.adapters import answers, ledger
+from bucketbrush.domain import deadlines, errors, polling, verdicts
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome
 from bucketbrush.domain.life import State
 from bucketbrush.domain.result import Announcement, StoredObject
 from bucketbrush.events import FinalizeCall, StatusCall, SubmitCall, next_step, parse
-from bucketbrush.status import Seen
+from bucketbrush.status import Look, Seen
 from tests.template.asl import problems
 from tests.template.stack import Json, Resources, longest, most, strings
 
@@ -38,6 +38,10 @@ JOB = Job(
 NEW = Job(job_id=JOB.job_id, state=State.ACCEPTED, created_at=JOB.created_at)
 HELD = NEW.model_copy(update={"state": State.SUBMITTING, "hold_until": 1_790_000_009})
 UNTIL = "2026-09-21T14:13:29.000Z"  # the same in a Wait's own words
+LONGEST_WAIT = 900
+# What Read assigns whatever the row says, and what it assigns while there is no task.
+UNTOUCHED: Json = {"fault": None, "least": 0, "most": LONGEST_WAIT}
+TASKLESS: Json = {"task_id": None, "polls": 0, "step": 0}
 
 
 def evaluate(text: str, states: Json, variables: Json) -> Any:
@@ -143,7 +147,10 @@ def test_a_failed_submit_is_finalized_with_its_fault(states: dict[str, Json]) ->
 
 
 def test_a_failed_look_is_only_a_missed_look(states: dict[str, Json]) -> None:
-    assert states["Status"]["Catch"] == [{"ErrorEquals": ["States.ALL"], "Next": "Wait"}]
+    (caught,) = states["Status"]["Catch"]
+    assert (caught["ErrorEquals"], caught["Next"]) == (["States.ALL"], "Wait")
+    # Else what the look before has asked for would hold for ever.
+    assert caught["Assign"] == {name: UNTOUCHED[name] for name in ("least", "most")}
 
 
 def test_finalize_is_never_caught_so_that_a_redrive_runs_it_again(states: dict[str, Json]) -> None:
@@ -152,20 +159,20 @@ def test_finalize_is_never_caught_so_that_a_redrive_runs_it_again(states: dict[s
 
 # Step Functions Developer Guide, "Service quotas".
 MOST_EVENTS = 25_000
+# What is left of them is for what nobody has thought of.
+ENOUGH_EVENTS = 20_000
 # Wait and Choice: entered, exited. Task: entered, scheduled, started, succeeded, exited.
 ROUND_EVENTS = 2 + 5 + 2
 # Read and Known, Submit and Known, Finalize and Outcome, and the execution itself.
 OTHER_EVENTS = 50
 
 
-def _looks(plan: str, seconds: int) -> int:
-    """How often a task is looked at in that time, when every look takes none."""
-    *waits, last = map(int, plan.split(","))
-    for number, wait in enumerate(waits):
-        if seconds <= 0:
-            return number
-        seconds -= wait
-    return len(waits) + max(0, -(-seconds // last))
+def _walk(states: dict[str, Json], plan: list[int], seconds: int) -> list[int]:
+    """The waits that Wait gives until so many seconds have passed, when no look takes any."""
+    waits: list[int] = []
+    while sum(waits) < seconds:
+        waits.append(filled(states["Wait"]["Seconds"], {}, plan=plan, step=len(waits), least=0, most=seconds))
+    return waits
 
 
 def _holds(seconds: int, longest: int) -> int:
@@ -177,42 +184,55 @@ def _holds(seconds: int, longest: int) -> int:
     return number
 
 
+def _others(template: Json, states: dict[str, Json]) -> int:
+    """The events of an execution that waits as long as it can before there is a task, and retries all that it can."""
+    parameters = template["Parameters"]
+    queue, lookup = parameters["MaxQueueSeconds"]["MaxValue"], parameters["LookupSeconds"]["Default"]
+    held = _holds(queue, depart._LONGEST_STOP) + _holds(lookup, lookup)  # a paused intake is looked at most often
+    retries = sum(_retries_events(states[name]) for name in ("Read", "Submit", "Finalize"))
+    return held * ROUND_EVENTS + retries + OTHER_EVENTS
+
+
 def _retries_events(state: Json) -> int:
     """Scheduled, started and failed, once for each."""
     return sum(3 * retrier.get("MaxAttempts", 3) for retrier in state["Retry"])
 
 
+SHORT_PLAN = [polling.SHORTEST] * polling.MOST_LOOKS
+
+
 def test_the_history_of_an_execution_holds_the_longest_job(template: Json, states: dict[str, Json]) -> None:
-    parameters = template["Parameters"]
-    plan, deadline = parameters["PollPlanSeconds"]["Default"], parameters["DeadlineSeconds"]["MaxValue"]
-    queue, lookup = parameters["MaxQueueSeconds"]["MaxValue"], parameters["LookupSeconds"]["Default"]
-    held = _holds(queue, depart._LONGEST_STOP) + _holds(lookup, lookup)  # a paused intake is looked at most often
-    retries = sum(_retries_events(states[name]) for name in ("Read", "Submit", "Finalize"))
-    others = (held * ROUND_EVENTS) + retries + OTHER_EVENTS
-    assert _looks(plan, deadline) * ROUND_EVENTS + others < MOST_EVENTS / 1.5
-    (least,) = re.findall(r"A last one below (\d+) ", parameters["PollPlanSeconds"]["Description"])
-    assert _looks(least, deadline) * ROUND_EVENTS + others < MOST_EVENTS
-    assert _looks("20", deadline) * ROUND_EVENTS + others > MOST_EVENTS, "else the parameter's warning is for nothing"
+    deadline = template["Parameters"]["DeadlineSeconds"]["MaxValue"]
+    looks = len(_walk(states, SHORT_PLAN, deadline))
+    assert looks > deadline / LONGEST_WAIT
+    assert looks * ROUND_EVENTS + _others(template, states) < ENOUGH_EVENTS < MOST_EVENTS
 
 
-def test_looks_that_fail_fit_the_history_too(template: Json, states: dict[str, Json]) -> None:
-    """Every look fails for as long as a task may take, each with all its retries, whose jitter halves the waits."""
-    parameters, retrier = template["Parameters"], states["Status"]["Retry"][-1]
-    last = int(parameters["PollPlanSeconds"]["Default"].split(",")[-1])
-    waits = (longest(states["Status"]) - (retrier["MaxAttempts"] + 1) * states["Status"]["TimeoutSeconds"]) / 2
+def test_looks_that_find_nobody_fit_the_history_too(template: Json, states: dict[str, Json]) -> None:
+    """The status function fails for as long as a task may take, with all retries, and these come at once by jitter."""
+    deadline, retrier = template["Parameters"]["DeadlineSeconds"]["MaxValue"], states["Status"]["Retry"][-1]
     events = ROUND_EVENTS - 2 + 3 * retrier["MaxAttempts"]
-    assert parameters["DeadlineSeconds"]["MaxValue"] / (last + waits) * events < MOST_EVENTS
+    assert len(_walk(states, SHORT_PLAN, deadline)) * events + _others(template, states) < ENOUGH_EVENTS
+
+
+def test_looks_that_read_nothing_fit_the_history_too(template: Json, states: dict[str, Json]) -> None:
+    deadline = template["Parameters"]["DeadlineSeconds"]["MaxValue"]
+    job, age, looks = JOB.model_copy(update={"submitted_at": JOB.created_at}), 0, 0
+    while age < deadline:
+        age += deadlines.back_off(job, JOB.created_at + age)
+        looks += 1
+    assert deadline / LONGEST_WAIT < looks
+    assert looks * ROUND_EVENTS + _others(template, states) < ENOUGH_EVENTS
 
 
 def test_no_job_outlives_its_execution(template: Json, definition: Json, states: dict[str, Json]) -> None:
     """The longest wait to be sent, look-ups before and after a resend, the longest task, and every retry by the way."""
     parameters = template["Parameters"]
-    plan = parameters["PollPlanSeconds"]["Default"].split(",")
     longest_job = (
         parameters["MaxQueueSeconds"]["MaxValue"]
         + 2 * parameters["LookupSeconds"]["Default"]
         + parameters["DeadlineSeconds"]["MaxValue"]
-        + int(plan[-1])
+        + answers._LONGEST_WAIT
         + sum(longest(states[name]) for name in ("Read", "Submit", "Status", "Finalize"))
     )
     assert longest_job < definition["TimeoutSeconds"]
@@ -273,21 +293,24 @@ def test_read_asks_for_the_executions_own_row_and_never_for_the_prompt(states: d
     ("job", "variables", "word"),
     [
         pytest.param(
-            JOB, {"hold_until": None, "plan": [20, 10, 5], "task_id": "task_1", "polls": 2}, "waiting", id="full"
+            JOB,
+            {"hold_until": None, "plan": [20, 10, 5], "task_id": "task_1", "polls": 2, "step": 2},
+            "waiting",
+            id="full",
         ),
         pytest.param(
             JOB.model_copy(update={"plan": (7,), "polls": 0}),
-            {"hold_until": None, "plan": [7], "task_id": "task_1", "polls": 0},
+            {"hold_until": None, "plan": [7], "task_id": "task_1", "polls": 0, "step": 0},
             "waiting",
             id="a plan of one",
         ),
-        pytest.param(NEW, {"hold_until": None, "plan": [60], "task_id": None, "polls": 0}, "accepted", id="fresh"),
-        pytest.param(HELD, {"hold_until": UNTIL, "plan": [60], "task_id": None, "polls": 0}, "submitting", id="held"),
+        pytest.param(NEW, {**TASKLESS, "hold_until": None, "plan": [60]}, "accepted", id="fresh"),
+        pytest.param(HELD, {**TASKLESS, "hold_until": UNTIL, "plan": [60]}, "submitting", id="held"),
     ],
 )
 def test_read_takes_over_what_the_row_says(states: dict[str, Json], job: Job, variables: Json, word: str) -> None:
     known = {"result": projected(states["Read"], job), "context": {"Execution": {"Name": job.job_id}}}
-    assert filled(states["Read"]["Assign"], known) == {"job_id": job.job_id, "fault": None, **variables}
+    assert filled(states["Read"]["Assign"], known) == {"job_id": job.job_id, **UNTOUCHED, **variables}
     assert filled(states["Read"]["Output"], known) == {"state": word}
 
 
@@ -296,7 +319,7 @@ def test_read_takes_over_what_the_row_says(states: dict[str, Json], job: Job, va
 )
 def test_read_needs_no_row_and_no_field(states: dict[str, Json], result: Json) -> None:
     known = {"result": result, "context": {"Execution": {"Name": "by-hand"}}}
-    empty = {"fault": None, "hold_until": None, "plan": [], "task_id": None, "polls": 0}
+    empty = {**UNTOUCHED, **TASKLESS, "hold_until": None, "plan": []}
     assert filled(states["Read"]["Assign"], known) == {"job_id": "by-hand", **empty}
     assert filled(states["Read"]["Output"], known) == {"state": "accepted" if result else "new"}
 
@@ -320,6 +343,7 @@ def test_what_submit_answers_is_taken_over(states: dict[str, Json], job: Job, un
         "plan": list(job.plan),
         "task_id": job.task_id,
         "polls": job.polls,
+        "step": job.polls,
     }
     assert filled(states["Submit"]["Output"], known) == {"state": job.state.value}
 
@@ -336,7 +360,18 @@ def test_submits_answer_and_the_row_say_the_same(states: dict[str, Json], job: J
 def test_status_is_called_with_the_task_and_how_often_it_was_asked(states: dict[str, Json]) -> None:
     payload = filled(states["Status"]["Arguments"]["Payload"], {}, job_id="j", task_id="task_1", polls=3)
     assert parse(StatusCall, payload) == StatusCall(job_id="j", task_id="task_1", polls=3)
-    assert filled(states["Status"]["Output"], {"result": {"Payload": {"seen": "ended"}}}) == {"seen": "ended"}
+
+
+def test_what_status_answers_is_taken_over(states: dict[str, Json]) -> None:
+    known = {"result": {"Payload": json.loads(json.dumps(Look(Seen.WAITING, 3, 70)._asdict()))}}
+    assert filled(states["Status"]["Output"], known) == {"seen": "waiting"}
+    assert filled(states["Status"]["Assign"], known) == {"least": 3, "most": 70}
+
+
+def test_an_older_status_function_says_nothing_of_the_next_wait(states: dict[str, Json]) -> None:
+    """CloudFormation rolls functions back, and executions keep the definition that they began with."""
+    known = {"result": {"Payload": {"seen": "waiting"}}}
+    assert filled(states["Status"]["Assign"], known) == {"least": 0, "most": LONGEST_WAIT}
 
 
 @pytest.mark.parametrize("fault", [None, "States.Timeout", "JobBusy"])
@@ -348,14 +383,46 @@ def test_finalize_is_called_with_the_fault_if_there_was_one(states: dict[str, Js
 # ---- Waits and choices -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("plan", "waits"), [([20, 10, 5], [20, 10, 5, 5, 5]), ([7], [7, 7, 7])])
-def test_wait_walks_the_plan_and_repeats_its_last(states: dict[str, Json], plan: list[int], waits: list[int]) -> None:
-    polls, found = 0, []
+@pytest.mark.parametrize(
+    ("plan", "waits"),
+    [
+        ([20, 10, 5], [20, 10, 5, 7, 11, 16, 25]),
+        ([7], [7, 10, 15, 23]),
+        ([2], [2, 3, 4, 6, 10]),
+        ([300], [300, 450, 675, 900, 900, 900]),
+    ],
+)
+def test_wait_walks_the_plan_and_goes_on_behind_it(states: dict[str, Json], plan: list[int], waits: list[int]) -> None:
+    walk: Json = {"polls": 5, "step": 0}  # five looks have failed
+    found = []
     for _ in waits:
-        found.append(filled(states["Wait"]["Seconds"], {}, plan=plan, polls=polls))
-        polls = filled(states["Wait"]["Assign"], {}, polls=polls)["polls"]
+        found.append(filled(states["Wait"]["Seconds"], {}, plan=plan, least=0, most=82_800, **walk))
+        walk = filled(states["Wait"]["Assign"], {}, **walk)
     assert found == waits
-    assert polls == len(waits)
+    assert walk == {"polls": 5 + len(waits), "step": len(waits)}
+
+
+@pytest.mark.parametrize("plan", [[2], [300], [2] * 100])
+def test_no_walk_is_too_long_for_a_number(states: dict[str, Json], plan: list[int]) -> None:
+    given = {"plan": plan, "least": 0, "most": 82_800}
+    assert filled(states["Wait"]["Seconds"], {}, step=25_000, **given) == LONGEST_WAIT
+
+
+@pytest.mark.parametrize(("least", "most", "wait"), [(0, 82_800, 20), (0, 7, 7), (30, 30, 30), (3, 3, 3), (60, 9, 60)])
+def test_wait_keeps_within_what_the_last_look_says(states: dict[str, Json], least: int, most: int, wait: int) -> None:
+    assert filled(states["Wait"]["Seconds"], {}, plan=[20], step=0, least=least, most=most) == wait
+
+
+def test_the_first_wait_is_the_plans(states: dict[str, Json]) -> None:
+    read = filled(states["Read"]["Assign"], {"result": {}, "context": {"Execution": {"Name": "x"}}})
+    limits = {name: read[name] for name in ("least", "most")}
+    assert filled(states["Wait"]["Seconds"], {}, plan=[polling.LONGEST], step=0, **limits) == polling.LONGEST
+
+
+def test_a_look_that_failed_is_not_one_of_the_plans(states: dict[str, Json]) -> None:
+    (rule,) = [rule for rule in states["Seen"]["Choices"] if "Assign" in rule]
+    assert filled(rule["Condition"], {"input": {"seen": Seen.UNREAD.value}}) is True
+    assert filled(rule["Assign"], {}, step=4) == {"step": 3}
 
 
 @pytest.mark.parametrize("seconds", [1, HELD.hold_until, 253_402_300_799])
@@ -387,7 +454,13 @@ def test_known_leads_every_state_where_it_belongs(states: dict[str, Json], word:
     assert chosen(states["Known"], {"input": {"state": str(word)}}, hold_until=UNTIL) == held
 
 
-AFTER_SEEN = {Seen.WAITING: "Wait", Seen.ENDED: "Finalize", Seen.OVERDUE: "Finalize", "in_a_word_nobody_knows": "Wait"}
+AFTER_SEEN = {
+    Seen.WAITING: "Wait",
+    Seen.UNREAD: "Wait",
+    "in_a_word_nobody_knows": "Wait",
+    Seen.ENDED: "Finalize",
+    Seen.OVERDUE: "Finalize",
+}
 
 
 @pytest.mark.parametrize("word", [*Seen, "in_a_word_nobody_knows"])

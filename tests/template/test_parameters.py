@@ -146,7 +146,7 @@ def test_the_target_is_arm64_with_python_3_13_unless_told_otherwise() -> None:
         ("ResultPage", ["with-references", "without-references", "none"], ["", "None", "yes"]),
         ("InboxDays", ["0", "1", "3650"], ["-1", "3651"]),
         ("ResultsDays", ["0", "1", "3650"], ["-1", "3651"]),
-        ("PollPlanSeconds", ["1", "20,10", "99999"], ["", "0", "20,", "1.5", "-1", "100000"]),
+        ("LatenessPrice", ["0.001", "0.2", "3", "1000"], ["0", "-1", "1000.1"]),
         ("MaxQueueSeconds", ["1", "86400"], ["0", "86401"]),
         ("DeadlineSeconds", ["1", "82800"], ["0", "82801"]),
         ("LateSeconds", ["1"], ["0"]),
@@ -182,8 +182,7 @@ def test_settings_take_every_deployment(template: Json, resources: Resources, fu
     read = settings(template, resources, function, chosen)
     assert read.keep_days == int(PARAMETERS["KeepDays"]["Default"])
     if isinstance(read, SubmitSettings):
-        plan = chosen.get("PollPlanSeconds", PARAMETERS["PollPlanSeconds"]["Default"])
-        assert read.poll_plan_seconds == tuple(map(int, plan.split(",")))
+        assert read.lateness_price == float(chosen.get("LatenessPrice", PARAMETERS["LatenessPrice"]["Default"]))
         assert read.jobs_machine_arn == (
             "arn:<AWS::Partition>:states:<AWS::Region>:<AWS::AccountId>:stateMachine:<AWS::StackName>-jobs"
         )

@@ -237,6 +237,7 @@ DOES = {
     "BatchesTable": {"BatchRole": {"GetItem", "PutItem"}},
     "its index": {"SweepRole": {"Query"}},
     "LimitsTable": {"SubmitRole": {"GetItem", "UpdateItem"}, "FinalizeRole": {"UpdateItem"}, "SweepRole": {"GetItem"}},
+    "DurationsTable": {"SubmitRole": {"BatchGetItem"}, "FinalizeRole": {"BatchGetItem", "PutItem", "UpdateItem"}},
 }
 
 
@@ -469,7 +470,7 @@ def test_only_the_inbox_tells_eventbridge(resources: Resources) -> None:
     assert told == {"InboxBucket": on, "ResultsBucket": None}
 
 
-TABLES = {"JobsTable": "job_id", "BatchesTable": "batch_id", "LimitsTable": "name"}
+TABLES = {"JobsTable": "job_id", "BatchesTable": "batch_id", "LimitsTable": "name", "DurationsTable": "name"}
 
 
 @pytest.mark.parametrize(("name", "key"), TABLES.items())
@@ -487,7 +488,7 @@ def test_tables_cost_by_use_are_encrypted_and_can_be_restored(resources: Resourc
 def test_jobs_and_batches_are_forgotten_by_ttl(resources: Resources) -> None:
     ttl = {"AttributeName": "expires_at", "Enabled": True}
     found = {name: table.get("TimeToLiveSpecification") for name, table in resources.of("AWS::DynamoDB::Table").items()}
-    assert found == {"JobsTable": ttl, "BatchesTable": ttl, "LimitsTable": None}
+    assert found == {"JobsTable": ttl, "BatchesTable": ttl, "LimitsTable": None, "DurationsTable": None}
 
 
 def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Resources) -> None:
@@ -643,7 +644,7 @@ def test_metrics_go_where_the_alarms_look(
         if metric.kind == "count":
             observability.count(metric.name, **given)
         else:
-            {"gauge": observability.gauge, "amount": observability.amount}[metric.kind](metric.name, 0)
+            getattr(observability, metric.kind)(metric.name, 0)
         line = json.loads(capsys.readouterr().out)
         (directive,) = line["_aws"]["CloudWatchMetrics"]
         ((names,),) = [directive["Dimensions"]]

@@ -17,12 +17,14 @@ from bucketbrush.display import Display
 from bucketbrush.documents import Documents
 from bucketbrush.domain.companions import Put
 from bucketbrush.domain.departures import Schedule
+from bucketbrush.domain.durations import Histogram
 from bucketbrush.domain.errors import (
     BudgetBusy,
     BudgetExceeded,
     ContentRefused,
     DeparturesBusy,
     DeparturesFull,
+    DurationsUnavailable,
     JobBusy,
     RecipeInvalid,
     ResultUnstored,
@@ -37,6 +39,7 @@ from bucketbrush.domain.result import Picture
 from bucketbrush.finalize import Finalize
 from bucketbrush.handover import HandOver
 from bucketbrush.intake import Again, Drop, Intake
+from bucketbrush.knowledge import Knowledge
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import (
     FinalizeSettings,
@@ -55,8 +58,9 @@ from tests.models import OURS
 from tests.samples import picture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from bucketbrush.adapters.durations import Durations
     from bucketbrush.adapters.objects import Tags
     from bucketbrush.adapters.toapis import ToApis
     from bucketbrush.domain.result import Announcement, LateNotice, SubmittedNotice
@@ -93,7 +97,9 @@ SUBMIT_SETTINGS = SubmitSettings(
     batch_queue_url="https://queue/batches",
     jobs_machine_arn="arn:machine",
     signer_role_arn="arn:role",
-    poll_plan_seconds=(20, 10),
+    durations_table="durations",
+    lateness_price=0.2,
+    deadline_seconds=DEADLINE_SECONDS,
     refused_wait_seconds=10,
     lookup_wait_seconds=20,
     lookup_seconds=300,
@@ -113,6 +119,7 @@ FINALIZE_SETTINGS = FinalizeSettings(
     result_page=ResultPage.WITH_REFERENCES,
     results_bucket="results-bucket",
     results_key=RESULTS_KEY,
+    durations_table="durations",
     lookup_seconds=300,
     topic_arn="arn:t",
     deadline_seconds=DEADLINE_SECONDS,
@@ -233,6 +240,26 @@ class FakeBudgets:
             raise BudgetExceeded(f"budget {change.month}: found {held.committed}; allowed: {limit}.")
         committed, spent = held.committed + change.committed, held.spent + change.spent
         self.months[change.month] = Budget(month=change.month, committed=committed, spent=spent)
+
+
+class FakeDurations:
+    """The rows; None stands for one that is damaged. When ``is_gone`` the table does not answer."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Histogram | None] = {}
+        self.is_gone = False
+
+    def read(self, names: Sequence[str]) -> dict[str, Histogram | None]:
+        self._answer()
+        return {name: self.rows.get(name, Histogram()) for name in names}
+
+    def add(self, name: str, seen: Histogram | None, parts: Mapping[int, float]) -> None:
+        self._answer()
+        self.rows[name] = (seen or Histogram()).added(parts)
+
+    def _answer(self) -> None:
+        if self.is_gone:
+            raise DurationsUnavailable("durations: the table answers ResourceNotFoundException.")
 
 
 class FakeDepartures:
@@ -541,6 +568,7 @@ class World:
     time: float = 1000.0
     ledger: FakeLedger = field(default_factory=FakeLedger)
     departures: FakeDepartures = field(default_factory=FakeDepartures)
+    durations: FakeDurations = field(default_factory=FakeDurations)
     inbox: FakeObjects = field(default_factory=lambda: FakeObjects(INBOX))
     results: FakeObjects = field(default_factory=lambda: FakeObjects("results-bucket"))
     presigner: FakePresigner = field(default_factory=FakePresigner)
@@ -555,6 +583,7 @@ class World:
     sweep_settings: SweepSettings = SWEEP_SETTINGS
     no_key: Exception | None = None
     invocations: int = 0
+    chance: float = 0.0
 
     def __post_init__(self) -> None:
         self.api.passing = self._pass
@@ -589,10 +618,15 @@ class World:
             prepare=Prepare(documents),
             depart=depart,
             handover=handover,
+            knowledge=self.knowledge,
             connect=self.connect,
             now=lambda: self.time,
             jitter=lambda: 0.5,
         )
+
+    @property
+    def knowledge(self) -> Knowledge:
+        return Knowledge(cast("Durations", self.durations))
 
     @property
     def intake(self) -> Intake:
@@ -602,7 +636,8 @@ class World:
     @property
     def status(self) -> Status:
         fakes: Any = {"ledger": self.ledger.of(Actor.STATUS), "bus": self.bus}
-        return Status(settings=STATUS_SETTINGS, connect=self.connect, now=lambda: self.time, **fakes)
+        clock: Any = {"now": lambda: self.time, "jitter": lambda: self.chance}
+        return Status(settings=STATUS_SETTINGS, connect=self.connect, **clock, **fakes)
 
     @property
     def finalize(self) -> Finalize:
@@ -614,6 +649,7 @@ class World:
             results=results,
             store=Store(results, lambda: self.time),
             display=Display(settings.result_page, results, lambda: self.time),
+            knowledge=self.knowledge,
             connect=self.connect,
             now=lambda: self.time,
             **fakes,

@@ -570,6 +570,18 @@ def test_an_unreadable_status_knows_whether_the_look_was_refused(status: int, bo
 
 
 @pytest.mark.parametrize(
+    ("headers", "seconds"), [({"retry-after": "17"}, 17), ({"retry-after": "soon"}, None), ({}, None)]
+)
+@pytest.mark.parametrize(("status", "body"), [(429, told("rate_limit_exceeded")), (503, b"<html>"), (401, told("no"))])
+def test_a_status_that_is_not_readable_names_its_time(
+    status: int, body: Any, headers: dict[str, str], seconds: int | None
+) -> None:
+    with pytest.raises(TaskUnreadable) as caught:
+        read_task("cat-1", answer(body, status, **headers), (KEY,))
+    assert caught.value.retry_after == seconds
+
+
+@pytest.mark.parametrize(
     ("error", "text"),
     [
         (told("internal_error", "a secret garden"), "internal_error"),

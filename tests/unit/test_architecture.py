@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
 USE_CASES = (
     *("intake", "documents", "prepare", "handover", "depart", "submit", "status"),
-    *("finalize", "store", "display", "bill", "sweep", "batch"),
+    *("finalize", "store", "display", "bill", "knowledge", "sweep", "batch"),
 )
 # What stands beside the rooms: it makes the clients, or touches none.
 OTHERS = ("wiring", "observability", "__init__")

@@ -86,6 +86,7 @@ def test_what_helps_when_it_is_tried_again() -> None:
         "ProviderBusy",
         "RateLimited",
         "TaskUnreadable",
+        "DurationsUnavailable",
         "TaskUnfinished",
         "ResultUnstored",
         "LinkDead",

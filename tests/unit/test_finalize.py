@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bucketbrush import display
 from bucketbrush.adapters.answers import Bill, TaskState
+from bucketbrush.domain.durations import PRIOR, Duration, Histogram, levels, parts
 from bucketbrush.domain.errors import (
     AccountEmpty,
     AnnouncementFailed,
@@ -1081,6 +1082,46 @@ def test_how_late_the_end_was_seen(world: World, completed_at: int | None, laten
     world.api.task = task(TaskState.DONE, *world.api.pictures, completed_at=completed_at)
     finalize(world)
     assert stored_result(world)["lateness_seconds"] == lateness
+
+
+def test_the_end_was_seen_by_the_look_that_found_it(world: World) -> None:
+    waiting(world, PNG, PNG, looked_at=970, seen_at=993)
+    finalize(world)
+    assert stored_result(world)["lateness_seconds"] == 993 - MADE_AT
+
+
+def test_looks_and_lateness_are_measured_once_for_each_job(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    waiting(world, PNG, PNG)
+    for _ in range(2):
+        finalize(world)
+    out = capsys.readouterr().out
+    assert [line["Polls"] for line in emitted(out, "Polls")] == [[3.0]]
+    assert [line["LatenessSeconds"] for line in emitted(out, "LatenessSeconds")] == [[float(NOW - MADE_AT)]]
+
+
+def test_what_was_never_sent_was_never_looked_at(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    verdict = Verdict(outcome=Outcome.REJECTED, money=Money.NOT_MOVED, message="n: found 0.")
+    waiting(world, state=State.DECIDED, verdict=verdict, polls=0, **TASKLESS)
+    finalize(world)
+    out = capsys.readouterr().out
+    assert [emitted(out, name) for name in ("Polls", "LatenessSeconds")] == [[], []]
+    assert world.durations.rows == {}
+
+
+def test_a_job_teaches_once_how_long_its_task_took(world: World) -> None:
+    waiting(world, PNG, PNG, looked_at=970, seen_at=993)
+    for _ in range(2):
+        finalize(world)
+    took = Histogram().added(parts(Duration(MADE_AT - 960, MADE_AT - 960), PRIOR))
+    assert world.durations.rows == dict.fromkeys(levels(ROW), took)
+
+
+def test_a_job_ends_whether_or_not_it_can_teach(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.durations.is_gone = True
+    waiting(world, PNG, PNG)
+    assert finalize(world).outcome == "completed"
+    assert row(world).state is State.ENDED
+    assert emitted(capsys.readouterr().out, "DurationsUnavailable") != []
 
 
 def test_pictures_that_are_stored_late_were_seen_before(world: World) -> None:

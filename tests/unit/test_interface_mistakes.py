@@ -156,7 +156,7 @@ def unversioned(world: World) -> str:
 
 def prefix_in_prefix(world: World) -> str:
     given = SUBMIT_SETTINGS.model_dump(mode="json")
-    given |= {"poll_plan_seconds": "20", "inbox_prefix": "photos/", "presets_prefix": "photos/presets/"}
+    given |= {"lateness_price": "0.2", "inbox_prefix": "photos/", "presets_prefix": "photos/presets/"}
     environment = {name.upper(): str(value) for name, value in given.items()}
     return refused(lambda: read_settings(SubmitSettings, environment))
 

@@ -37,7 +37,9 @@ SUBMIT = {
     "BATCH_QUEUE_URL": "https://queue/batches",
     "JOBS_MACHINE_ARN": "arn:machine",
     "SIGNER_ROLE_ARN": "arn:role",
-    "POLL_PLAN_SECONDS": "20,10,60",
+    "DURATIONS_TABLE": "durations",
+    "LATENESS_PRICE": "0.2",
+    "DEADLINE_SECONDS": "21600",
     "REFUSED_WAIT_SECONDS": "10",
     "LOOKUP_WAIT_SECONDS": "20",
     "LOOKUP_SECONDS": "300",
@@ -56,6 +58,7 @@ FINALIZE = {
     "INBOX_PREFIX": "inbox/",
     "RESULTS_BUCKET": "out",
     "RESULTS_KEY": RESULTS_KEY,
+    "DURATIONS_TABLE": "durations",
     "RESULT_PAGE": "with-references",
     "TOPIC_ARN": "arn:topic",
     "LOOKUP_SECONDS": "900",
@@ -118,9 +121,11 @@ def test_the_sweep_knows_no_key_of_the_provider() -> None:
         ("PROVIDER_TIMEOUT_SECONDS", "0"),
         ("PROVIDER_TIMEOUT_SECONDS", "soon"),
         ("KEEP_DAYS", "399"),
-        ("POLL_PLAN_SECONDS", ""),
-        ("POLL_PLAN_SECONDS", "20,,10"),
-        ("POLL_PLAN_SECONDS", "20,0"),
+        ("LATENESS_PRICE", ""),
+        ("LATENESS_PRICE", "0"),
+        ("LATENESS_PRICE", "1001"),
+        ("LATENESS_PRICE", "nan"),
+        ("LATENESS_PRICE", "2 polls"),
         ("LOOKUP_SECONDS", "1.5"),
         ("MAX_QUEUE_SECONDS", "0"),
         ("SWEEP_AFTER_SECONDS", "-1"),
@@ -188,9 +193,9 @@ def test_results_come_from_a_list_of_hosts() -> None:
     assert read_settings(FinalizeSettings, FINALIZE).result_hosts == ("toapis.com", "files.example.org")
 
 
-def test_the_plan_is_a_list_of_seconds() -> None:
-    assert read_settings(SubmitSettings, SUBMIT).poll_plan_seconds == (20, 10, 60)
-    assert read_settings(SubmitSettings, {**SUBMIT, "POLL_PLAN_SECONDS": "1"}).poll_plan_seconds == (1,)
+@pytest.mark.parametrize(("value", "price"), [("0.2", 0.2), ("0.001", 0.001), ("1000", 1000.0)])
+def test_the_price_of_lateness_may_be_a_fraction(value: str, price: float) -> None:
+    assert read_settings(SubmitSettings, {**SUBMIT, "LATENESS_PRICE": value}).lateness_price == price
 
 
 @pytest.mark.parametrize(("value", "policy"), [("hold", UnknownPolicy.HOLD), ("resend-same-id", UnknownPolicy.RESEND)])

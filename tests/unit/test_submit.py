@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bucketbrush.domain.durations import PRIOR, Histogram, believed, levels
 from bucketbrush.domain.errors import (
     AgainRefused,
     ApiKeyMissing,
@@ -23,12 +24,14 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import Departure, Job, ObjectVersion, Outcome, Share, Verdict, dropped_job_id
 from bucketbrush.domain.life import State
 from bucketbrush.domain.money import Budget
+from bucketbrush.domain.polling import poll_plan
 from bucketbrush.domain.verdicts import LINK_SECONDS
 from bucketbrush.settings import UnknownPolicy
 from bucketbrush.submit import Order
 from tests.samples import mask_picture, picture
 from tests.unit.fakes import (
     API_KEY,
+    DEADLINE_SECONDS,
     INBOX,
     LEASE_SECONDS,
     LINK,
@@ -36,6 +39,7 @@ from tests.unit.fakes import (
     PROMPT,
     SUBMIT_SETTINGS,
     SWEEP_AFTER_SECONDS,
+    emitted,
     looked_at,
     task,
 )
@@ -98,9 +102,32 @@ def test_a_drop_becomes_one_paid_task(world: World) -> None:
     assert world.presigner.links == [looked_at(drop)]
     row = world.row(drop)
     assert row == job
-    assert (row.state, row.task_id, row.plan, row.submitted_at) == (State.WAITING, "tsk_1", (20, 10), 1000)
+    assert (row.state, row.task_id, row.submitted_at, row.answered_at) == (State.WAITING, "tsk_1", 1000, 1000)
     assert (row.preset, row.source, row.references) == ("poster", drop.source, (looked_at(drop),))
     assert (row.owner, row.lease_until) == ("", 0)
+
+
+def test_looks_are_planned_by_what_is_known_when_the_job_is_sent(world: World) -> None:
+    price, deadline = SUBMIT_SETTINGS.lateness_price, SUBMIT_SETTINGS.deadline_seconds
+    world.preset("poster")
+    first = submit(world, order(world.drop("inbox/poster/cat.png")))
+    assert first.plan == poll_plan(PRIOR, price, deadline)
+    quick = Histogram()
+    for _ in range(50):
+        quick = quick.added({24: 1.0})  # 8 seconds
+    world.durations.rows[levels(first)[0]] = quick
+    world.time += 10
+    second = submit(world, order(world.drop("inbox/poster/more.png")))
+    assert second.plan == poll_plan(believed([quick]), price, deadline)
+    assert sum(second.plan[:2]) < first.plan[0]
+
+
+def test_a_plan_needs_no_knowledge(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.durations.is_gone = True
+    world.preset()
+    job = submit(world, order(world.drop()))
+    assert (job.state, job.plan[0]) == (State.WAITING, poll_plan(PRIOR, 0.2, DEADLINE_SECONDS)[0])
+    assert len(emitted(capsys.readouterr().out, "DurationsUnavailable")) == 1
 
 
 def test_five_deliveries_pay_once(world: World) -> None:

@@ -62,6 +62,16 @@ def test_there_is_one_dynamodb_client_for_everything_in_an_environment(monkeypat
     assert {owner._table for owner in clients if owner not in (submit.ledger, sweep.ledger)} == {"limits"}
 
 
+def test_nobody_waits_long_for_what_is_known_of_durations(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request needs 35 of an invocation's 60 seconds."""
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    durations = wiring.build_intake().submit.knowledge.durations
+    config = durations._client.meta.config
+    assert durations._table == "durations"
+    assert config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) <= 6
+
+
 @pytest.mark.parametrize(("rate", "step"), [("4", 250), ("0.5", 2000), ("3", 334)])
 def test_departures_are_so_far_apart_that_no_second_has_more(
     rate: str, step: int, monkeypatch: pytest.MonkeyPatch

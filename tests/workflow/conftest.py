@@ -177,7 +177,7 @@ class System:
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     # IAM is enforced, so the pipeline runs on the template's policies alone.
-    engine = Engine(wait_scale=0.2, auth=True)
+    engine = Engine(wait_scale=0.1, auth=True)
     simulator = Simulator(queue_seconds=0.1, task_seconds=0.3)
     with (
         Gate(simulator) as gate,

@@ -257,7 +257,7 @@ def redrive(system: System, job_id: str) -> None:
 
 
 def test_a_stopped_execution_that_is_redriven_in_time_goes_on(system: System, no_rule: None) -> None:
-    job_id = waiting(system, "redriven", prompt="fault:undeliverable-yet=40")
+    job_id = waiting(system, "redriven", prompt="fault:undeliverable-yet=6")
     system.stop(job_id)
     assert system.execution(job_id)["status"] == "ABORTED"
 

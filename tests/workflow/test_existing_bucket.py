@@ -31,7 +31,7 @@ PLACES = {
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    engine = Engine(wait_scale=0.2, auth=True)
+    engine = Engine(wait_scale=0.1, auth=True)
 
     def make_bucket(step: str) -> None:
         if "deploying" in step:

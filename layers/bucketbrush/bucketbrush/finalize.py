@@ -26,7 +26,8 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Verdict
 from bucketbrush.domain.life import STOPPED, State
 from bucketbrush.domain.result import Announcement, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
-from bucketbrush.observability import amount, count, logger, note_operator_problem
+from bucketbrush.knowledge import Knowledge
+from bucketbrush.observability import amount, count, gauge, logger, note_operator_problem, seconds
 from bucketbrush.settings import FinalizeSettings
 from bucketbrush.store import Links, Store
 
@@ -46,6 +47,7 @@ class Finalize:
     store: Store
     display: Display
     announcements: Announcements
+    knowledge: Knowledge
     connect: Callable[[], ToApis]
     now: Callable[[], float]
 
@@ -71,6 +73,8 @@ class Finalize:
             # Before the row says so: an alarm that rings twice is better than one that never rings.
             count("Jobs", outcome=result.outcome.value)
             self._end(job, verdict, result)
+            # After the row says so, so that a job is counted once, and nothing waits for it.
+            self.knowledge.learn(job, result)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement
 
@@ -101,6 +105,10 @@ class Finalize:
             amount("EstimatedUsd", job.estimated)
         if billed is not None:
             amount("BilledUsd", billed)
+        if result.task_id:
+            gauge("Polls", result.polls)
+        if result.lateness_seconds is not None:
+            seconds("LatenessSeconds", result.lateness_seconds)
 
     def _find(self, job_id: str, fault: str | None) -> Job:
         """The row. One without a task after a last look is decided: from then on no submit can send it any more."""

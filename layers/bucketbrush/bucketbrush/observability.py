@@ -40,6 +40,12 @@ def amount(name: str, micros: int) -> None:
 
 
 def gauge(name: str, value: int) -> None:
-    """How many there are now, as an EMF line."""
+    """How many there are, as an EMF line."""
     with single_metric(name=name, unit=MetricUnit.Count, value=value):
+        return
+
+
+def seconds(name: str, value: int) -> None:
+    """How long something took, as an EMF line."""
+    with single_metric(name=name, unit=MetricUnit.Seconds, value=value):
         return

@@ -76,7 +76,7 @@ class BudgetSettings(FunctionSettings):
 
 
 class SubmitSettings(ProviderSettings, BudgetSettings):
-    """``poll_plan_seconds`` are the waits between two looks at a task; the last one repeats.
+    """``lateness_price`` is what a second between a task's end and the look that sees it is worth, in looks.
 
     ``assumed_price_usd`` is 0 when nothing is assumed.
     """
@@ -91,7 +91,9 @@ class SubmitSettings(ProviderSettings, BudgetSettings):
     batch_queue_url: str
     jobs_machine_arn: str
     signer_role_arn: str
-    poll_plan_seconds: Annotated[tuple[Seconds, ...], _Csv, Field(min_length=1)]
+    durations_table: str
+    lateness_price: Annotated[float, Field(gt=0, le=1_000)]
+    deadline_seconds: Seconds
     refused_wait_seconds: Seconds
     lookup_wait_seconds: Seconds
     lookup_seconds: Seconds
@@ -142,6 +144,7 @@ class FinalizeSettings(ProviderSettings):
     inbox_prefix: str
     results_bucket: str
     results_key: ResultsKey
+    durations_table: str
     result_page: ResultPage
     topic_arn: str
     lookup_seconds: Seconds

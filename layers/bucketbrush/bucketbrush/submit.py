@@ -36,8 +36,10 @@ from bucketbrush.domain.errors import (
 )
 from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Line, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
+from bucketbrush.domain.polling import poll_plan
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
+from bucketbrush.knowledge import Knowledge
 from bucketbrush.observability import logger, note_operator_problem
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
@@ -81,6 +83,7 @@ class Submit:
     prepare: Prepare
     depart: Depart
     handover: HandOver
+    knowledge: Knowledge
     connect: Callable[[], ToApis]
     now: Callable[[], float]
     jitter: Callable[[], float]
@@ -186,6 +189,7 @@ class Submit:
         fixed = {**fixed, "departure": turn.departure}
         if turn.problem:
             return self._hold(job, job.state, turn.problem, until=turn.leaves_at // 1000, **fixed)
+        plan = poll_plan(self.knowledge.shape(ordered), self.settings.lateness_price, self.settings.deadline_seconds)
         uploads = self.handover.uploads(job)
         before = len(uploads)
         uploaded_at = job.uploaded_at if uploads else int(self.now())
@@ -200,7 +204,7 @@ class Submit:
         body = request_body(recipe, model, links, mask_link, job.job_id)
         fixed = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at} if uploads else fixed
         self.depart.wait_for(turn)
-        intent = {"state": State.SUBMITTING, "submitting_at": int(self.now()), "share": share}
+        intent = {"state": State.SUBMITTING, "submitting_at": int(self.now()), "share": share, "plan": plan}
         try:
             job = self.ledger.change(job, limit=self.settings.budget, **intent, **fixed, **noted)
         except BudgetBusy as problem:
@@ -225,7 +229,7 @@ class Submit:
             return self._hold(job, State.SUBMITTING, problem, departure=None)
         except ProviderRefused as problem:
             return self._hold(job, unsent, problem, departure=None) if job.resends else self._refused(job, problem)
-        return self._accept(job, task_id)
+        return self._accept(job, task_id, answered_at=int(self.now()))
 
     def _refused(self, job: Job, problem: ProviderRefused, **facts: Any) -> Job:
         note_operator_problem(problem)
@@ -256,14 +260,14 @@ class Submit:
                 reason = f"{reason} It could not be sent again: {problem.message}"
         return self._decide(job, verdicts.unknown(job, reason))
 
-    def _accept(self, job: Job, task_id: str) -> Job:
+    def _accept(self, job: Job, task_id: str, **facts: Any) -> Job:
         return self.ledger.change(
             job,
             state=State.WAITING,
             task_id=task_id,
-            plan=self.settings.poll_plan_seconds,
             submitted_at=job.submitting_at,
             next_check=self._next_check(),
+            **facts,
             **UNHELD,
             **_FREE,
         )

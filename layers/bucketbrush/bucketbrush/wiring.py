@@ -17,6 +17,7 @@ from bucketbrush.adapters.announcements import Announcements, Bus, Topic
 from bucketbrush.adapters.batches import BatchAnnouncements, Batches, Reports
 from bucketbrush.adapters.budgets import Budgets
 from bucketbrush.adapters.departures import Departures
+from bucketbrush.adapters.durations import Durations
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
@@ -36,6 +37,7 @@ from bucketbrush.domain.life import Actor
 from bucketbrush.finalize import Finalize
 from bucketbrush.handover import HandOver
 from bucketbrush.intake import Intake
+from bucketbrush.knowledge import Knowledge
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import (
     BatchSettings,
@@ -62,6 +64,10 @@ _MODELS = Path(__file__).parent / "models"
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 # For what a job can do without: 30 seconds at most.
 _ASIDE = _CONFIG.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}))
+# For what stands between a job and its one request: 6 seconds at most.
+_BRIEFLY = _CONFIG.merge(
+    Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+)
 # A signed link cannot follow a redirect, because the signature covers the host: it must name the bucket's own region
 # (S3 User Guide, "Virtual hosting of buckets"), which boto3 does for this style only.
 _SIGNING = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
@@ -84,6 +90,7 @@ def build_intake() -> Intake:
         prepare=Prepare(documents),
         depart=depart,
         handover=handover,
+        knowledge=_knowledge(settings.durations_table),
         connect=lambda: _provider(settings),
         now=time.time,
         jitter=random.random,
@@ -101,6 +108,7 @@ def build_status() -> Status:
         bus=_bus(),
         connect=lambda: _provider(settings),
         now=time.time,
+        jitter=random.random,
     )
 
 
@@ -116,6 +124,7 @@ def build_finalize() -> Finalize:
         store=Store(results, time.time),
         display=Display(settings.result_page, aside, time.time),
         announcements=Announcements(topic, _bus()),
+        knowledge=_knowledge(settings.durations_table),
         connect=lambda: _provider(settings, settings.result_hosts),
         now=time.time,
     )
@@ -162,6 +171,10 @@ def deployed_catalogue() -> Catalogue:
 
 def _bus() -> Bus:
     return Bus(boto3.client("events", config=_CONFIG))
+
+
+def _knowledge(table: str) -> Knowledge:
+    return Knowledge(Durations(boto3.client("dynamodb", config=_BRIEFLY), table))
 
 
 def _executions(machine_arn: str) -> Executions:

@@ -211,7 +211,8 @@ def read_task(name: str, answer: Answer, secrets: tuple[str, ...]) -> Task | Non
     code = next((code for code in said.codes if _WORD.fullmatch(code)), "no error code")
     kind = _kind(answer, said)
     refused_as = kind if issubclass(kind, ProviderRefused) else None
-    raise TaskUnreadable(f"status: HTTP {answer.status}, {redact(code, secrets)}.", refused_as)
+    message = f"status: HTTP {answer.status}, {redact(code, secrets)}."
+    raise TaskUnreadable(message, refused_as, _retry_after(answer.headers))
 
 
 def read_upload(answer: Answer, secrets: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from bucketbrush.domain.jobs import Job
 
 _RAREST_SECONDS = 3600
+_LEAST_BACK_OFF, _LONGEST_BACK_OFF = 2, 900
 LINK_SECONDS = 86_400  # how long result links live (ToAPIs, image task status page)
 
 
@@ -17,6 +18,20 @@ def ever_longer(least: int, age: int) -> int:
 def is_overdue(job: Job, now: int, deadline_seconds: int) -> bool:
     """Whether the task had its time, counted from its acceptance by the provider."""
     return now - (job.submitted_at or job.created_at) >= deadline_seconds
+
+
+def back_off(job: Job, now: int) -> int:
+    """How many seconds to wait after a look that failed: a quarter of the time since one that did not."""
+    times = (job.created_at, job.submitted_at, job.looked_at)
+    # A time that is still to come was written by a clock that was ahead.
+    last = max((time for time in times if time is not None and time <= now), default=now)
+    return min(_LONGEST_BACK_OFF, max(_LEAST_BACK_OFF, (now - last) // 4))
+
+
+def seconds_left(job: Job, now: int, deadline_seconds: int, late_seconds: int) -> int:
+    """Until when somebody should look: until it is late, so that this is told, or else until its deadline."""
+    due = deadline_seconds if job.late_at else min(deadline_seconds, late_seconds)
+    return max(1, (job.submitted_at or job.created_at) + due - now)
 
 
 def looked_for(job: Job, now: int) -> int:

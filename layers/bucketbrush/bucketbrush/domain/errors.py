@@ -35,6 +35,7 @@ holds a key, a signed URL or a prompt.
     |-- SubmitUnanswered      a submit was written and its answer lost
     |-- TaskFailed            the provider ended the task as failed
     |-- TaskUnreadable        the state of an accepted task cannot be read now
+    |-- DurationsUnavailable  what was measured of tasks cannot be read or added to
     |-- TaskUnfinished        finalize was called before the task ended
     |-- PictureUnreadable     what a result link gives is larger than any picture
     |-- ResultUnstored        pictures were made and paid, and are not all stored yet
@@ -224,15 +225,28 @@ class TaskFailed(BucketbrushError):
 
 
 class TaskUnreadable(BucketbrushError):
-    """``refused_as`` is what the provider's refusal to be asked would be for a submit, None when it was no refusal."""
+    """``refused_as`` is what the provider's refusal to be asked would be for a submit, None when it was no refusal.
+
+    ``retry_after`` is in seconds, None when the provider names no time.
+    """
 
     retryable = True
     money = Money.MOVED
     advice = "The task goes on at the provider; it is read again."
 
-    def __init__(self, message: str, refused_as: type[ProviderRefused] | None = None) -> None:
+    def __init__(
+        self, message: str, refused_as: type[ProviderRefused] | None = None, retry_after: int | None = None
+    ) -> None:
         super().__init__(message)
         self.refused_as = refused_as
+        self.retry_after = retry_after
+
+
+class DurationsUnavailable(BucketbrushError):
+    """What was measured of tasks cannot be read or added to."""
+
+    retryable = True
+    advice = "Looks are planned by what else is known; a row that is damaged is written anew when a job ends."
 
 
 class TaskUnfinished(BucketbrushError):

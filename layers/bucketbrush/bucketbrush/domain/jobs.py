@@ -138,9 +138,11 @@ class Job(Frozen):
     ``next_check`` is when the sweep looks after the job; an ended one has it only while its bill is awaited.
     ``attempt`` counts the deliberate new attempts of the job ``again_of``. ``departure`` is its place among those that
     wait to be sent. ``hold_reason`` names the error that the job waits for, which it does until ``hold_until``;
-    ``stalled_at`` is when something other than its departure first held it. ``seen_at`` is when the task was first seen
-    done with pictures that could not be stored, and ``links`` how many it had then. ``estimated`` and ``billed`` are
-    what the job costs, in millionths of a US dollar.
+    ``stalled_at`` is when something other than its departure first held it. ``submitted_at`` is when the one request
+    was sent, and ``answered_at`` when its answer came, if it did. ``plan`` are the waits before each look at the task,
+    in seconds, and ``polls`` counts the looks; the last one that found it going on was at ``looked_at``, and
+    ``seen_at`` is when it was seen done. ``links`` is how many pictures it had when these could not be stored.
+    ``estimated`` and ``billed`` are what the job costs, in millionths of a US dollar.
     """
 
     model_config = ConfigDict(extra="ignore")
@@ -179,12 +181,14 @@ class Job(Frozen):
     hold_reason: str | None = None
     task_id: str | None = None
     submitted_at: int | None = None
+    answered_at: int | None = None
     plan: tuple[int, ...] = (60,)  # never empty: the workflow walks it
     polls: int = 0
     provider_status: str | None = None
     progress: int | None = None
     late_at: int | None = None
     made_at: int | None = None
+    looked_at: int | None = None
     seen_at: int | None = None
     links: int | None = None
     billed: int | None = None
