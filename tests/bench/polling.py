@@ -258,7 +258,8 @@ def measure(grid: Grid, others: Sequence[Case], say: Say) -> Measured:
         "polls / exponential's, both as late": (max(narrow), 1 / 3),
     }
     figures = {name: round(figure, 4) for name, (figure, _) in goals.items()}
-    tables = {**_tables([*known, *drifts]), "both as late as the exponential": equal, "by LatenessPrice": _by_price()}
+    tables = _tables([*known, *drifts])
+    tables |= {"both as late as the exponential": equal, "by LatenessPrice": _by_price(grid.seeds)}
     return Measured({**tables, **figures}, {name: Goal(most=most) for name, (_, most) in goals.items()})
 
 
@@ -291,12 +292,14 @@ def _at_equal_lateness(found: Iterable[Compared]) -> Table:
     return table
 
 
-def _by_price() -> Table:
-    """What the parameter does: our looks and lateness after few jobs."""
-    truth, shape = TYPICAL.truth, learned(TYPICAL, seed=0)[FEW]
-    found = {price: truth.expected(ours(shape, truth.end, price)) for price in _PRICES}
-    rows = {f"{price:g}": {"polls": one.polls, "lateness, s": one.lateness} for price, one in found.items()}
-    return Table({name: {column: round(figure, 4) for column, figure in row.items()} for name, row in rows.items()})
+def _by_price(seeds: int) -> Table:
+    """What the parameter does: our looks and lateness after many jobs."""
+    truth, shapes, table = TYPICAL.truth, [learned(TYPICAL, seed)[MANY] for seed in range(seeds)], Table()
+    for price in _PRICES:
+        found = [truth.expected(ours(shape, truth.end, price)) for shape in shapes]
+        row = {"polls": [one.polls for one in found], "lateness, s": [one.lateness for one in found]}
+        table[f"{price:g}"] = {name: round(statistics.fmean(figures), 4) for name, figures in row.items()}
+    return table
 
 
 def _mean(found: Iterable[Compared], schedule: str, other: str = OPTIMUM) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.bench import calls
 from tests.bench.distributions import Distribution, Gamma, Lognormal, schedule_of
 from tests.bench.polling import (
     DEADLINE,
@@ -103,9 +104,9 @@ def test_the_walk_is_the_workflows() -> None:
 
 
 def test_price_and_deadline_are_the_ones_that_are_deployed() -> None:
-    parameters = load()["Parameters"]
-    assert parameters["LatenessPrice"]["Default"] == PRICE
-    assert parameters["DeadlineSeconds"]["Default"] == DEADLINE
+    defaults = {name: parameter.get("Default") for name, parameter in load()["Parameters"].items()}
+    assert (defaults["LatenessPrice"], defaults["DeadlineSeconds"]) == (PRICE, DEADLINE)
+    assert {name: str(defaults[name]) for name in calls._DEFAULTS} == calls._DEFAULTS
 
 
 def test_others_wait_as_they_are_called() -> None:

@@ -327,7 +327,7 @@ MUTATIONS = (
     Mutation(
         "fail without the table",
         f"{_PACKAGE}/knowledge.py",
-        "            _note(problem)\n            return {}\n",
+        "            _note(str(problem))\n            return {}\n",
         "            raise problem\n",
     ),
     Mutation(

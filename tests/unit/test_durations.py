@@ -355,6 +355,21 @@ def test_clocks_may_differ_by_five_seconds() -> None:
     ]
 
 
+TIMES = st.none() | st.integers(-(10**13), 10**13) | st.integers(950, 1100)
+
+
+@PROPERTIES
+@given(st.tuples(*[TIMES] * 6))
+def test_whatever_the_clocks_say_what_is_measured_can_be(times: tuple[int | None, ...]) -> None:
+    submitted_at, answered_at, looked_at, seen_at, created_at, completed_at = times
+    changes = {"submitted_at": submitted_at, "answered_at": answered_at, "looked_at": looked_at, "seen_at": seen_at}
+    one = job(**changes)
+    found = measured(one, ended(one, created_at, completed_at))
+    assert found is None or 0 <= found.least <= found.most
+    if found:
+        assert sum(parts(found, PRIOR).values()) == pytest.approx(1, abs=1e-3)
+
+
 def test_a_task_may_begin_while_its_request_is_answered() -> None:
     """The plan is walked from the answer, 12 seconds after the request here."""
     early = job(answered_at=1012, looked_at=1034, seen_at=1041)

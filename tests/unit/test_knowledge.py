@@ -126,6 +126,24 @@ def test_a_job_without_pictures_teaches_nothing(durations: FakeDurations, outcom
     assert learn(durations, result(outcome)) == {}
 
 
+@pytest.mark.parametrize(
+    ("created_at", "completed_at", "times"), [(1001, 1041, 0), (1041, 1001, 1), (0, 10**12, 1), (1001, None, 0)]
+)
+def test_times_that_cannot_be_are_counted(
+    durations: FakeDurations, created_at: int, completed_at: int | None, times: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = learn(durations, result(task=TaskFacts(created_at=created_at, completed_at=completed_at)))
+    assert [histogram.jobs for histogram in rows.values()] == [1, 1, 1]
+    assert len(emitted(capsys.readouterr().out, "DurationsUnavailable")) == times
+
+
+def test_times_of_a_task_that_failed_are_nobodys_business(
+    durations: FakeDurations, capsys: pytest.CaptureFixture[str]
+) -> None:
+    learn(durations, result(Outcome.FAILED, TaskFacts(created_at=1041, completed_at=1001)))
+    assert capsys.readouterr().out == ""
+
+
 def test_a_damaged_level_is_written_anew(capsys: pytest.CaptureFixture[str]) -> None:
     durations = Watched()
     durations.rows = {CLASS: None, MODEL: SLOW}

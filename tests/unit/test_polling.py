@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import accumulate, pairwise
+from itertools import accumulate, count, pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -150,11 +150,13 @@ def test_for_a_lognormal_it_costs_what_the_best_plan_of_whole_seconds_costs(
 
 
 def walked(plan: Sequence[int], horizon: int) -> Iterator[int]:
-    """The waits until the horizon: behind the plan each is half as long again."""
+    """The waits until the horizon: behind the plan each is half as long again, up to 900 seconds."""
     yield from plan
-    at, wait = sum(plan), plan[-1]
-    while at < horizon:
-        wait += wait // 2
+    at = sum(plan)
+    for step in count(1):
+        if at >= horizon:
+            return
+        wait = min(900, int(plan[-1] * 1.5**step))
         at += wait
         yield wait
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush.adapters.answers import TaskState
-from bucketbrush.domain import deadlines
 from bucketbrush.domain.errors import (
     AccountEmpty,
     AnnouncementFailed,
@@ -134,15 +133,6 @@ def test_a_job_that_has_become_late_is_waited_for_as_long_as_the_others(world: W
 def test_no_provider_puts_the_last_look_off(world: World) -> None:
     problem = TaskUnreadable("status: HTTP 429.", None, 3_600)
     assert look(world, problem, age=DEADLINE_SECONDS - 70, late_at=1) == Look(Seen.UNREAD, 70, 70)
-
-
-def test_a_day_of_looks_that_fail_is_not_a_thousand_looks(world: World) -> None:
-    age = looks = 0
-    while age < 82_800:
-        waiting = WAITING.model_copy(update={"late_at": 1})
-        age += deadlines.back_off(waiting, ACCEPTED_AT + age)
-        looks += 1
-    assert 80 < looks < 200
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 from io import BytesIO
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from local.engine.controller import ROOT
 from tests.samples import picture
 from tests.waiting import until
 from tests.workflow.conftest import PROMPT_MARK, System
@@ -199,6 +201,35 @@ def test_a_provider_that_goes_and_comes_back_while_a_job_waits_is_outlived(syste
     execution = system.execution(job_id)
     assert (execution["status"], system.result(job_id)["outcome"]) == ("SUCCEEDED", "completed")
     assert len(system.tasks(job_id)) == 1
+
+
+def test_what_was_measured_can_be_seen_and_forgotten(system: System) -> None:
+    """By the page's own lines."""
+    page = (
+        (ROOT / "docs" / "waiting.md").read_text().replace("<output DurationsTable>", system.output("DurationsTable"))
+    )
+    scan, delete = (shlex.split(line) for line in page.splitlines() if line.startswith("aws dynamodb "))
+    said = [dict(zip(words[3::2], words[4::2], strict=True)) for words in (scan, delete)]
+    assert ([words[2] for words in (scan, delete)], [*said[1]]) == (["scan", "delete-item"], ["--table-name", "--key"])
+    key = json.loads(said[1]["--key"])
+    system.start("measured", {"model": "gpt-image-2-vip", "prompt": PROMPT_MARK})
+    system.execution("measured")
+    table = {"TableName": said[0]["--table-name"]}
+
+    def rows() -> dict[str, int]:
+        found = system.client("dynamodb").scan(
+            **table,
+            ProjectionExpression=said[0]["--projection-expression"],
+            ExpressionAttributeNames=json.loads(said[0]["--expression-attribute-names"]),
+        )
+        return {row["name"]["S"]: int(row["jobs"]["N"]) for row in found["Items"]}
+
+    assert rows()[key["name"]["S"].replace("references", "text")] > 0
+    system.preset("measured")
+    system.dropped("inbox/measured/cat.png", picture())
+    assert rows()[key["name"]["S"]] > 0
+    gone = system.client("dynamodb").delete_item(**table, Key=key, ReturnValues="ALL_OLD")
+    assert gone["Attributes"]["name"] == key["name"]
 
 
 def test_a_lost_submit_that_nobody_finds_is_unknown(system: System) -> None:

@@ -73,7 +73,7 @@ class Finalize:
             # Before the row says so: an alarm that rings twice is better than one that never rings.
             count("Jobs", outcome=result.outcome.value)
             self._end(job, verdict, result)
-            # After the row says so, so that a job is counted once, and nothing waits for it.
+            # After the row says so, so that a job is counted once; its outcome is told already.
             self.knowledge.learn(job, result)
             logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
         return announcement

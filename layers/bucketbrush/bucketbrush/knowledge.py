@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bucketbrush.adapters.durations import Durations
-from bucketbrush.domain.durations import Histogram, Shape, believed, levels, measured, parts
+from bucketbrush.domain.durations import Histogram, Shape, believed, contradicts, levels, measured, parts
 from bucketbrush.domain.errors import DurationsUnavailable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.result import Result
@@ -23,7 +23,10 @@ class Knowledge:
 
     def learn(self, job: Job, result: Result) -> None:
         """Add a job that has ended to what is known of its levels."""
-        if not (duration := measured(job, result)):
+        duration = measured(job, result)
+        if contradicts(result, duration):
+            _note("durations: found times of the task that do not lie between the looks at it.")
+        if not duration:
             return
         known = self._known(job)
         added = parts(duration, _believed(known))
@@ -31,17 +34,17 @@ class Knowledge:
             try:
                 self.durations.add(name, seen, added)
             except DurationsUnavailable as problem:
-                _note(problem)
+                _note(str(problem))
 
     def _known(self, job: Job) -> Mapping[str, Histogram | None]:
         """The job's levels, with None for what is no histogram; none when they cannot be read."""
         try:
             known = self.durations.read(levels(job))
         except DurationsUnavailable as problem:
-            _note(problem)
+            _note(str(problem))
             return {}
         for name in (name for name, histogram in known.items() if histogram is None):
-            _note(DurationsUnavailable(f"durations {name}: found a row that is no histogram."))
+            _note(f"durations {name}: found a row that is no histogram. It is written anew when a job ends.")
         return known
 
 
@@ -49,6 +52,6 @@ def _believed(known: Mapping[str, Histogram | None]) -> Shape:
     return believed(filter(None, known.values()))
 
 
-def _note(problem: DurationsUnavailable) -> None:
-    logger.warning("durations are not known", reason=str(problem))
+def _note(reason: str) -> None:
+    logger.warning("durations are not known", reason=reason)
     count("DurationsUnavailable")

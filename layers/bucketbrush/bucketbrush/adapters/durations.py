@@ -79,14 +79,16 @@ class Durations:
 
     def _put(self, name: str, histogram: Histogram, seen: Histogram | None = None) -> None:
         """Write the whole row; if it was ``seen``, only while nobody adds to it."""
-        condition: Any = seen and {
-            "ConditionExpression": "jobs = :jobs",
-            "ExpressionAttributeValues": _numbers({":jobs": seen.jobs}),
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
+        condition: Any = {}
+        if seen is not None:
+            condition = {
+                "ConditionExpression": "jobs = :jobs",
+                "ExpressionAttributeValues": _numbers({":jobs": seen.jobs}),
+                "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+            }
         weights = {f"b{bucket}": weight for bucket, weight in histogram.weights.items()}
         row = _numbers({"jobs": histogram.jobs, "landmark": histogram.landmark, **weights})
-        self._client.put_item(TableName=self._table, Item={**_key(name), **row}, **(condition or {}))
+        self._client.put_item(TableName=self._table, Item={**_key(name), **row}, **condition)
 
 
 def _key(name: str) -> dict[str, Any]:

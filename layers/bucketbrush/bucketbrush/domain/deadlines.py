@@ -21,7 +21,7 @@ def is_overdue(job: Job, now: int, deadline_seconds: int) -> bool:
 
 
 def back_off(job: Job, now: int) -> int:
-    """How many seconds to wait after a look that failed: a quarter of the time since one that did not."""
+    """How many seconds to wait after a look that failed, 2 to 900: a quarter of the time since one that did not."""
     times = (job.created_at, job.submitted_at, job.looked_at)
     # A time that is still to come was written by a clock that was ahead.
     last = max((time for time in times if time is not None and time <= now), default=now)
@@ -29,7 +29,7 @@ def back_off(job: Job, now: int) -> int:
 
 
 def seconds_left(job: Job, now: int, deadline_seconds: int, late_seconds: int) -> int:
-    """Until when somebody should look: until it is late, so that this is told, or else until its deadline."""
+    """In how many seconds somebody should look at the latest: when it is late, so that this is told, or overdue."""
     due = deadline_seconds if job.late_at else min(deadline_seconds, late_seconds)
     return max(1, (job.submitted_at or job.created_at) + due - now)
 

@@ -27,6 +27,7 @@ HALF_LIFE = 50  # jobs
 _OCTAVE = 8  # buckets to a doubling
 _EPOCH = 20 * HALF_LIFE  # jobs after which the landmark is moved: what came before counts a millionth
 _MOST_JOBS = 2 * HALF_LIFE / math.log(2)  # twice what all jobs of all times can weigh together
+# These were chosen by `make bench SECTION=polling`.
 _WIDTHS = (0.5, 0.25)  # of the kernels: a part of the spread, which shrinks with the fifth root of the jobs
 _NARROWEST = 1.5  # buckets
 _SPREAD = 0.6 * _OCTAVE / math.log(2)  # the standard deviation, in buckets, that is assumed as if it were one job's
@@ -130,6 +131,14 @@ def measured(job: Job, result: Result) -> Duration | None:
     return Duration(least, seen_at - began) if job.seen_at and 0 <= least < seen_at - began else None
 
 
+def contradicts(result: Result, duration: Duration | None) -> bool:
+    """Whether the provider says how long a task took, and that was not believed."""
+    created_at, completed_at = result.task_created_at, result.task_completed_at
+    if not result.outcome.succeeded or created_at is None or completed_at is None:
+        return False
+    return duration is None or duration.least != duration.most
+
+
 def parts(duration: Duration, shape: Shape) -> dict[int, float]:
     """Where a job belongs: into one bucket, or into each that it may have ended in, by its probability."""
     first, last = _bucket(duration.least), _bucket(duration.most)
@@ -176,7 +185,7 @@ def _fitted(aged: Mapping[int, float]) -> Shape:
     mean = sum(bucket * weight for bucket, weight in aged.items()) / jobs
     squares = sum((bucket - mean) ** 2 * weight for bucket, weight in aged.items())
     spread = math.sqrt((squares + _SPREAD**2) / (jobs + 1))
-    hill = _hill(mean, spread)
+    hill = _lognormal(mean, spread)
     fits = [(hill, _likelihood(aged, hill))]
     for part in _WIDTHS:
         kernel = _kernel(max(_NARROWEST, part * spread * jobs**-0.2))
@@ -201,7 +210,7 @@ def _likelihood(aged: Mapping[int, float], shape: Shape, own: float | None = Non
     return found
 
 
-def _hill(mean: float, spread: float) -> Shape:
+def _lognormal(mean: float, spread: float) -> Shape:
     """A lognormal; its parameters are in buckets. What lies beyond the last bucket is in it."""
     below = [0.0, *(_normal((bucket + 0.5 - mean) / spread) for bucket in range(BUCKETS - 1)), 1.0]
     return tuple(high - low for low, high in pairwise(below))
@@ -223,6 +232,6 @@ def _mixed(parts: Sequence[tuple[Shape, float]]) -> Shape:
     return tuple(sum(shape[bucket] * weight for shape, weight in parts) / total for bucket in range(BUCKETS))
 
 
-# Tasks of all kinds as they were met: half of them take 15 to 100 seconds, one in ten 4 minutes (ToAPIs, image task
-# status page: 5 to 30 seconds, at most 120).
-PRIOR = _hill(_OCTAVE * math.log2(40), 1.4 * _OCTAVE / math.log(2))
+# Tasks of all kinds as they were met: half of them take 15 to 100 seconds, one in ten 4 minutes or more (ToAPIs, image
+# task status page: 5 to 30 seconds, at most 120).
+PRIOR = _lognormal(_OCTAVE * math.log2(40), 1.4 * _OCTAVE / math.log(2))

@@ -246,7 +246,7 @@ class DurationsUnavailable(BucketbrushError):
     """What was measured of tasks cannot be read or added to."""
 
     retryable = True
-    advice = "Looks are planned by what else is known; a row that is damaged is written anew when a job ends."
+    advice = "Looks are planned by what else is known."
 
 
 class TaskUnfinished(BucketbrushError):

@@ -1,6 +1,6 @@
 """When to look at a task: the poll plan.
 
-Looking too often costs polls, looking too rarely costs the user's time, and how long tasks take is known as well as it
+Looking too often costs money, looking too rarely costs the user's time, and how long tasks take is known as well as it
 can be (``domain.durations``). With a task that is done at the time T and looks at the times t1 < t2 < ..., each look
 that is made costs 1, and each second between T and the first look behind it costs ``price``. The cheapest looks are an
 old problem of reliability (Barlow, Hunter and Proschan, "Optimum checking procedures", SIAM Journal 11, 1963), and come
@@ -25,8 +25,8 @@ _FINENESS = 33  # seconds that can be told apart: one of so many
 _COARSEST = 30
 
 
-class _Look(NamedTuple):
-    """A time for a look, and the probability that the task is done by then."""
+class _Time(NamedTuple):
+    """One at which one may look, and the probability that the task is done by then."""
 
     at: int
     done: float
@@ -35,7 +35,7 @@ class _Look(NamedTuple):
 def poll_plan(shape: Shape, price: float, deadline: int) -> tuple[int, ...]:
     """The waits before each look, in whole seconds: the cheapest ones for tasks of this shape.
 
-    ``price`` is what a second's lateness costs, in polls; ``deadline`` is in seconds from the task's beginning, and has
+    ``price`` is what a second's lateness costs, in looks; ``deadline`` is in seconds from the task's beginning, and has
     the last look.
     """
     looks = [*_looks(shape, deadline)]
@@ -48,7 +48,7 @@ def poll_plan(shape: Shape, price: float, deadline: int) -> tuple[int, ...]:
     return tuple(waits)
 
 
-def _cheapest(looks: Sequence[_Look], price: float) -> list[int]:
+def _cheapest(looks: Sequence[_Time], price: float) -> list[int]:
     """For each look the one that comes after it; the recursion above."""
     to_pay, following = [0.0] * len(looks), [0] * len(looks)
     for number in range(len(looks) - 2, -1, -1):
@@ -65,7 +65,7 @@ def _cheapest(looks: Sequence[_Look], price: float) -> list[int]:
     return following
 
 
-def _looks(shape: Shape, deadline: int) -> Iterator[_Look]:
+def _looks(shape: Shape, deadline: int) -> Iterator[_Time]:
     """The task's beginning, the times at which one may look, and the last of them. Within a bucket tasks are done
     evenly.
     """
@@ -75,7 +75,7 @@ def _looks(shape: Shape, deadline: int) -> Iterator[_Look]:
             done += shape[bucket]
             bucket += 1
             low, high = high, edge(bucket)
-        yield _Look(at, done + shape[bucket] * min(1.0, (at - low) / (high - low)))
+        yield _Time(at, done + shape[bucket] * min(1.0, (at - low) / (high - low)))
 
 
 def _times(end: int) -> Iterator[int]:
