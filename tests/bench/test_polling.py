@@ -10,19 +10,8 @@ import pytest
 
 from tests.bench import calls
 from tests.bench.distributions import Distribution, Gamma, Lognormal, schedule_of
-from tests.bench.polling import (
-    DEADLINE,
-    OTHERS,
-    PRICE,
-    Grid,
-    Table,
-    best_fixed,
-    draw,
-    exponential,
-    fixed,
-    measure,
-    walk,
-)
+from tests.bench.polling import Table, draw, measure
+from tests.bench.schedules import DEADLINE, OTHERS, PRICE, Grid, best_fixed, exponential, fixed, walk
 from tests.crash.machine import Walk
 from tests.template.stack import load
 

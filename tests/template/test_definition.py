@@ -224,6 +224,21 @@ def test_looks_that_read_nothing_fit_the_history_too(template: Json, states: dic
     assert looks * ROUND_EVENTS + _others(template, states) < ENOUGH_EVENTS
 
 
+def test_every_other_look_may_fail(template: Json, states: dict[str, Json]) -> None:
+    """A look that failed is repeated, and the plan goes on where it was."""
+    deadline, begun = template["Parameters"]["DeadlineSeconds"]["MaxValue"], JOB.created_at
+    now = looks = 0
+    for wait in _walk(states, SHORT_PLAN, deadline):
+        job = JOB.model_copy(update={"looked_at": begun + now})
+        now += wait
+        now += deadlines.back_off(job, begun + now)
+        looks += 2
+        if now > deadline:
+            break
+    assert looks > deadline / LONGEST_WAIT
+    assert looks * ROUND_EVENTS + _others(template, states) < ENOUGH_EVENTS
+
+
 def test_no_job_outlives_its_execution(template: Json, definition: Json, states: dict[str, Json]) -> None:
     """The longest wait to be sent, look-ups before and after a resend, the longest task, and every retry by the way."""
     parameters = template["Parameters"]
