@@ -213,6 +213,16 @@ def test_a_lost_answer_is_looked_up_until_found(world: World) -> None:
     assert len(world.api.bodies) == 1
 
 
+@pytest.mark.parametrize(("retry_after", "seconds"), [(None, 20), (5, 20), (77, 77)])
+def test_a_look_up_waits_as_long_as_the_provider_asks(world: World, retry_after: int | None, seconds: int) -> None:
+    world.preset()
+    drop = world.drop()
+    left_submitting(world, drop)
+    world.time += 30
+    world.api.found = TaskUnreadable("status: HTTP 429.", None, retry_after)
+    assert world.held(submit(world, order(drop))) == seconds
+
+
 @pytest.mark.parametrize("answer", [ProviderUnreachable("refused"), RateLimited("429")])
 def test_holds_grow_with_the_trouble(world: World, answer: Exception) -> None:
     """An execution ends with its 25,000th event; a round of Hold, Submit and Known takes nine."""

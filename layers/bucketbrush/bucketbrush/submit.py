@@ -304,7 +304,7 @@ class Submit:
             return _COMPANION_SECONDS
         if isinstance(reason, ProviderBusy | ProviderUnreachable):
             return getattr(reason, "retry_after", None) or self.settings.refused_wait_seconds
-        return self.settings.lookup_wait_seconds
+        return max(self.settings.lookup_wait_seconds, getattr(reason, "retry_after", None) or 0)
 
     def _decide(self, job: Job, verdict: Verdict, **facts: Any) -> Job:
         logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
