@@ -17,7 +17,7 @@ def ever_longer(least: int, age: int) -> int:
 
 def is_overdue(job: Job, now: int, deadline_seconds: int) -> bool:
     """Whether the task had its time, counted from its acceptance by the provider."""
-    return now - (job.submitted_at or job.created_at) >= deadline_seconds
+    return _waited(job, now) >= deadline_seconds
 
 
 def back_off(job: Job, now: int) -> int:
@@ -31,7 +31,7 @@ def back_off(job: Job, now: int) -> int:
 def seconds_left(job: Job, now: int, deadline_seconds: int, late_seconds: int) -> int:
     """In how many seconds somebody should look at the latest: when it is late, so that this is told, or overdue."""
     due = deadline_seconds if job.late_at else min(deadline_seconds, late_seconds)
-    return max(1, (job.submitted_at or job.created_at) + due - now)
+    return max(1, due - _waited(job, now))
 
 
 def looked_for(job: Job, now: int) -> int:
@@ -61,3 +61,8 @@ def next_check(job: Job, now: int, sweep_after_seconds: int) -> int:
     """When the sweep looks after a job again: more rarely with its age, unless pictures are at stake."""
     age = 0 if job.made_at is not None and job.ended_at is None else now - job.created_at
     return now + max(sweep_after_seconds, min(age, _RAREST_SECONDS))
+
+
+def _waited(job: Job, now: int) -> int:
+    """For how many seconds its task has been waited for."""
+    return now - (job.submitted_at or job.created_at)

@@ -74,9 +74,8 @@ class Histogram(Frozen):
     @property
     def aged(self) -> dict[int, float]:
         """The weights as they are now, when the next job's is 1."""
-        return {
-            bucket: weight / self.newest for bucket, weight in self.weights.items() if weight > _LEAST * self.newest
-        }
+        newest = self.newest
+        return {bucket: weight / newest for bucket, weight in self.weights.items() if weight > _LEAST * newest}
 
     @property
     def is_full(self) -> bool:
@@ -89,9 +88,9 @@ class Histogram(Frozen):
 
     def added(self, parts: Mapping[int, float]) -> "Histogram":
         """With one more job, whose ``parts`` lie in these buckets."""
-        weights = dict(self.weights)
+        newest, weights = self.newest, dict(self.weights)
         for bucket, part in parts.items():
-            weights[bucket] = weights.get(bucket, 0.0) + part * self.newest
+            weights[bucket] = weights.get(bucket, 0.0) + part * newest
         return Histogram(jobs=self.jobs + 1, landmark=self.landmark, weights=weights)
 
 
@@ -144,7 +143,7 @@ def parts(duration: Duration, shape: Shape) -> dict[int, float]:
     first, last = _bucket(duration.least), _bucket(duration.most)
     likely = {bucket: shape[bucket] * _overlap(bucket, duration) for bucket in range(first, last + 1)}
     total = sum(likely.values())
-    if first == last or total <= 0:
+    if total <= 0:
         return {last: 1.0}
     return {bucket: part / total for bucket, part in likely.items() if part > total * 1e-6}
 
