@@ -389,3 +389,27 @@ def a_number_from_a_parameter_is_a_number_in_an_event_source_mapping(bench: Work
     # boto3 would turn a string into the number that it should have been.
     answer = httpx.get(f"{bench.engine.endpoint}/2015-03-31/event-source-mappings/{mapping}", trust_env=False)
     return answer.json()["ScalingConfig"]["MaximumConcurrency"]
+
+
+@on_aws("resource_types", ("id of the query", "ARN of the rule"))
+def a_stack_has_saved_queries_and_sampling_rules(bench: Workbench) -> Any:
+    name = bench.name("folder/query")
+    query = {"Name": name, "QueryString": "fields @message", "LogGroupNames": ["group"]}
+    rule = {"RuleName": bench.name("rule"), "FixedRate": 0.05, "ReservoirSize": 0, "Priority": 1, "Version": 1}
+    rule |= dict.fromkeys(("Host", "HTTPMethod", "ResourceARN", "ServiceName", "ServiceType", "URLPath"), "*")
+    template = {
+        "Resources": {
+            "Query": {"Type": "AWS::Logs::QueryDefinition", "Properties": query},
+            "Rule": {"Type": "AWS::XRay::SamplingRule", "Properties": {"SamplingRule": rule}},
+        },
+        "Outputs": {"Query": {"Value": {"Ref": "Query"}}, "Rule": {"Value": {"Ref": "Rule"}}},
+    }
+    try:
+        outputs = bench.stack(template)
+    except ClientError as refused:
+        return refused.response["Error"]["Message"]
+    found = bench.client("logs").describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"]
+    kept = [{key: each[key] for key in ("queryDefinitionId", "name", "queryString", "logGroupNames")} for each in found]
+    expected = {"queryDefinitionId": outputs["Query"], "name": name}
+    assert kept == [expected | {"queryString": "fields @message", "logGroupNames": ["group"]}]
+    return "id of the query", "ARN of the rule" if outputs["Rule"].startswith("arn:aws:xray:") else outputs["Rule"]

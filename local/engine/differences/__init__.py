@@ -33,6 +33,7 @@ NAMES = (
     "table_ttl",
     "reset_executions",
     "scaling_numbers",
+    "resource_types",
     "queue_permissions",
     "transport",
 )
