@@ -4,11 +4,13 @@ from functools import cache
 from typing import Any
 
 from bucketbrush.events import BatchMessage, Message, parse, read_invocation
+from bucketbrush.observability import phase
 from bucketbrush.wiring import build_batch
 
 look_after = cache(build_batch)
 
 
+@phase("batch")
 def handler(event: dict[str, Any], context: Any) -> None:
     for record in event["Records"]:
         call = parse(BatchMessage, parse(Message, record).body).batch

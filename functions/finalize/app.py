@@ -4,12 +4,14 @@ from functools import cache
 from typing import Any
 
 from bucketbrush.events import FinalizeCall, parse, read_invocation
+from bucketbrush.observability import phase
 from bucketbrush.wiring import build_finalize, build_look_for_bill
 
 finalize = cache(build_finalize)
 look_for_bill = cache(build_look_for_bill)
 
 
+@phase("finalize")
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     call = parse(FinalizeCall, event)
     if call.bill:

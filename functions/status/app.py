@@ -4,11 +4,13 @@ from functools import cache
 from typing import Any
 
 from bucketbrush.events import StatusCall, parse
+from bucketbrush.observability import phase
 from bucketbrush.wiring import build_status
 
 status = cache(build_status)
 
 
+@phase("status")
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     call = parse(StatusCall, event)
     return status()(call.job_id, call.task_id, call.polls)._asdict()

@@ -16,12 +16,13 @@ from bucketbrush.events import (
     taken_in,
 )
 from bucketbrush.intake import Intake
-from bucketbrush.observability import logger
+from bucketbrush.observability import logger, phase
 from bucketbrush.wiring import build_intake
 
 intake = cache(build_intake)
 
 
+@phase("submit")
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     invocation = read_invocation(context)
     if "job_id" in event:

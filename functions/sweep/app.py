@@ -4,11 +4,13 @@ from functools import cache
 from typing import Any
 
 from bucketbrush.events import ExecutionEnded, Message, parse, read_invocation
+from bucketbrush.observability import phase
 from bucketbrush.wiring import build_sweep
 
 sweep = cache(build_sweep)
 
 
+@phase("sweep")
 def handler(event: dict[str, Any], context: Any) -> None:
     if "Records" not in event:
         sweep()(read_invocation(context))

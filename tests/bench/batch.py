@@ -122,7 +122,13 @@ class Bench:
         return int(found["Attributes"][name])
 
     def _environment(self) -> Mapping[str, str]:
-        names = {"JOBS_TABLE": "jobs", "LIMITS_TABLE": "limits", "KEEP_DAYS": "400", "BATCHES_TABLE": "batches"}
+        names = {
+            "JOBS_TABLE": "jobs",
+            "JOBS_MACHINE_ARN": "machine",
+            "LIMITS_TABLE": "limits",
+            "KEEP_DAYS": "400",
+            "BATCHES_TABLE": "batches",
+        }
         queues = {"BATCH_QUEUE_URL": self._queues["turns"], "SUBMIT_QUEUE_URL": self._queues["submits"]}
         places = {"INBOX_BUCKET": "bench", "INBOX_PREFIX": "inbox/", "RESULTS_BUCKET": "bench"}
         others = {"RESULTS_KEY": RESULTS_KEY, "TOPIC_ARN": "arn:topic"}

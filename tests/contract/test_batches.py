@@ -336,6 +336,7 @@ def test_a_batch_from_its_first_message_to_its_last(
     client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=told_arn)
     environment = {
         "JOBS_TABLE": table,
+        "JOBS_MACHINE_ARN": "machine",
         "LIMITS_TABLE": "limits",
         "KEEP_DAYS": "400",
         "BATCHES_TABLE": rows,

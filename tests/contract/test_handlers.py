@@ -372,9 +372,12 @@ def test_the_schedule_sweeps_what_nobody_works_on(
     listed = client("stepfunctions").list_executions(stateMachineArn=machine)["executions"]
     assert drop.job_id in [execution["name"] for execution in listed]
     assert [json.loads(asked.body) for asked in lambdas.asked] == [{"job_id": order.job_id, "fault": "no execution"}]
-    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 2, "JobsUnstored": 1, "BudgetUsedPercent": 83}
+    found = metrics(capsys.readouterr().out)
+    assert found.pop("OldestOverdueSeconds") == found.pop("OldestUnstoredSeconds") > 1_000_000_000
+    assert found == {"JobsOverdue": 2, "JobsUnstored": 1, "BudgetUsedPercent": 83, "DeparturesWaiting": 0}
     functions("sweep", sample("sweep-schedule.json"))
-    assert metrics(capsys.readouterr().out) == {"JobsOverdue": 0, "JobsUnstored": 0, "BudgetUsedPercent": 83}, (
+    nothing = dict.fromkeys(("JobsOverdue", "OldestOverdueSeconds", "JobsUnstored", "OldestUnstoredSeconds"), 0)
+    assert metrics(capsys.readouterr().out) == {**nothing, "BudgetUsedPercent": 83, "DeparturesWaiting": 0}, (
         "also none is said"
     )
     assert len(lambdas.asked) == 1

@@ -347,6 +347,26 @@ def an_alarm_is_evaluated_without_being_asked(bench: Workbench) -> str:
     return watch(lambda: bench.alarm_state(alarm), lambda state: state == "OK", seconds=4)
 
 
+@on_aws("alarms", "ALARM")
+def an_alarm_may_watch_a_sum(bench: Workbench) -> str:
+    namespace = bench.name("Namespace")
+    metrics = [
+        {"Id": f"m{number}", "ReturnData": False, "MetricStat": {"Stat": "Sum", "Period": 60, "Metric": metric}}
+        for number, metric in enumerate({"Namespace": namespace, "MetricName": name} for name in ("One", "Other"))
+    ]
+    alarm = {"Metrics": [{"Id": "all", "Expression": "SUM(METRICS())"}, *metrics], "Threshold": 5}
+    alarm |= {"EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold"}
+    resources = {"Alarm": {"Type": "AWS::CloudWatch::Alarm", "Properties": alarm}}
+    try:
+        outputs = bench.stack({"Resources": resources, "Outputs": {"Name": {"Value": {"Ref": "Alarm"}}}})
+    except AssertionError:
+        return "no stack"
+    for name, value in (("One", 2), ("Other", 3)):
+        datum = {"MetricName": name, "Value": value}
+        bench.client("cloudwatch").put_metric_data(Namespace=namespace, MetricData=[datum])
+    return watch(lambda: bench.alarm_state(outputs["Name"]), lambda state: state == "ALARM", seconds=4)
+
+
 @on_aws("secret_reference", aws=True)
 def ref_of_a_secret_is_its_arn(bench: Workbench) -> bool:
     secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": "key"}}

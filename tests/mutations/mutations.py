@@ -133,8 +133,8 @@ MUTATIONS = (
     Mutation(
         "take a lost answer for a refusal",
         f"{_PACKAGE}/submit.py",
-        "except SubmitUnanswered as problem:\n            return self._hold(job, State.SUBMITTING,",
-        "except SubmitUnanswered as problem:\n            return self._hold(job, State.ACCEPTED,",
+        "return self._hold(job, State.SUBMITTING, problem, departure=None)",
+        "return self._hold(job, State.ACCEPTED, problem, departure=None)",
     ),
     Mutation(
         "give up the look-up at once",

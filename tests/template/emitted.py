@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = ROOT / "layers" / "bucketbrush" / "bucketbrush"
-_EMITTERS = ("count", "gauge", "amount", "seconds")
+_EMITTERS = ("count", "gauge", "amount", "percent", "seconds", "size")
 _EVENTS = ("Image Job ", "Image Batch ")
 
 

@@ -98,6 +98,9 @@ class Resources:
         return [statement for policy in policies for statement in policy["Statement"]]
 
 
+_NO_VALUE = "<AWS::NoValue>"  # what has it is left out
+
+
 @dataclass(frozen=True)
 class Values:
     """Resolves intrinsic functions to something of the right shape; resources get made-up names."""
@@ -115,8 +118,11 @@ class Values:
             return [self.resolve(item) for item in value]
         if not isinstance(value, dict):
             return value
-        ((function, argument),) = value.items()
-        return getattr(self, f"_{function.removeprefix('Fn::').lower()}")(argument)
+        name, *others = value
+        if not others and name.startswith(("Fn::", "Ref")):
+            return getattr(self, f"_{name.removeprefix('Fn::').lower()}")(value[name])
+        found = {field: self.resolve(item) for field, item in value.items()}
+        return {field: item for field, item in found.items() if item != _NO_VALUE}
 
     def _ref(self, name: str) -> Any:
         if name not in self.parameters:

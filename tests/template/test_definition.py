@@ -112,8 +112,9 @@ def test_every_placeholder_is_substituted_and_every_substitution_used(template: 
 
 
 def test_cloudformation_gets_the_very_definition(resources: Resources, definition: Json) -> None:
-    separator, lines = resources.properties("JobsMachine")["DefinitionString"]["Fn::Join"]
-    assert json.loads(separator.join(lines)) == definition
+    machine = resources.properties("JobsMachine")
+    assert machine["Definition"] == definition
+    assert set(re.findall(r"\$\{(\w+)\}", json.dumps(definition))) == set(machine["DefinitionSubstitutions"])
 
 
 # ---- Faults ------------------------------------------------------------------------------------------------------

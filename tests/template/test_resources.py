@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bucketbrush import observability
 from bucketbrush.adapters import ledger
 from bucketbrush.domain import layout
-from bucketbrush.domain.jobs import Job, Outcome
+from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from bucketbrush.events import ExecutionEnded, parse
-from tests.template.emitted import metrics
 from tests.template.stack import ROOT, Json, Resources, Values, listed, most, strings
 
 if TYPE_CHECKING:
@@ -37,6 +35,7 @@ FOURTEEN_DAYS = 14 * 24 * 60 * 60
 # Statements that need every resource, and why.
 ALL_RESOURCES = {
     "DeliverLogs": "log delivery has no resource of its own (Step Functions Developer Guide, CloudWatch Logs)",
+    "Trace": "X-Ray knows no resources (Service Authorization Reference, X-Ray)",
 }
 # Deployments with buckets of their own, and with one that exists for both: what stands where, and who may touch it.
 MINE = {
@@ -172,7 +171,8 @@ def test_a_bucket_that_exists_is_left_alone(template: Json) -> None:
 
 def test_the_signer_reads_nothing_else(resources: Resources) -> None:
     assert [statement["Action"] for statement in resources.statements("SignerRole")] == [
-        ["s3:GetObject", "s3:GetObjectVersion"]
+        ["s3:GetObject", "s3:GetObjectVersion"],
+        "kms:Decrypt",
     ]
     assert resources.properties("SignerRole")["MaxSessionDuration"] == 3600
 
@@ -216,7 +216,15 @@ def test_only_finalize_and_batch_touch_results(resources: Resources) -> None:
 def test_the_sweep_reaches_neither_the_provider_nor_an_object(template: Json, resources: Resources) -> None:
     statements = resources.statements("SweepRole")
     actions = {action for statement in statements for action in listed(statement["Action"])}
-    assert {action.split(":")[0] for action in actions} == {"logs", "sqs", "dynamodb", "states", "lambda"}
+    assert {action.split(":")[0] for action in actions} == {
+        "logs",
+        "xray",
+        "kms",
+        "sqs",
+        "dynamodb",
+        "states",
+        "lambda",
+    }
     variables = resources.properties("SweepFunction")["Environment"]["Variables"]
     assert not {"API_BASE_URL", "API_KEY_SECRET_ARN", "RESULTS_BUCKET", "INBOX_BUCKET"} & set(variables)
     assert Values.deployed(template, {}).resolve(variables["FINALIZE_FUNCTION"]) == "<FinalizeFunction>"
@@ -335,15 +343,25 @@ def test_what_a_rule_cannot_deliver_is_kept_or_found_by_the_sweep(resources: Res
 def test_only_the_rule_may_send_to_its_queues(resources: Resources, rule: str) -> None:
     queues = [*RULES[rule]]
     policies = resources.of("AWS::SQS::QueuePolicy").values()
-    assert len(policies) == len({*RULES.values()})
     (policy,) = [item for item in policies if item["Queues"] == [{"Ref": name} for name in queues]]
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    (statement,) = [item for item in policy["PolicyDocument"]["Statement"] if item["Effect"] == "Allow"]
     assert statement["Principal"] == {"Service": "events.amazonaws.com"}
     assert statement["Action"] == "sqs:SendMessage"
     assert statement["Resource"] in ([_arn(name) for name in queues], _arn(queues[0]))
     rules = [_arn(name) for name in RULES if RULES[name] == RULES[rule]]
     assert listed(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rules
-    assert [*statement["Condition"]] == ["ArnEquals"]
+    assert [*statement["Condition"]] == ["ArnEquals", "StringEquals"]
+    assert statement["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+
+
+def test_nobody_else_may_send_from_outside(resources: Resources) -> None:
+    """What a policy of a queue allows beside the rules would hold for everybody that it names."""
+    allowed = [
+        policy["Queues"]
+        for policy in resources.of("AWS::SQS::QueuePolicy").values()
+        if any(statement["Effect"] == "Allow" for statement in policy["PolicyDocument"]["Statement"])
+    ]
+    assert allowed == [[{"Ref": name} for name in queues] for queues in dict.fromkeys(RULES.values())]
 
 
 def test_of_an_execution_the_name_alone_passes(resources: Resources) -> None:
@@ -381,10 +399,9 @@ def test_lambda_repeats_only_what_nobody_else_does(resources: Resources) -> None
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-def test_messages_are_kept_encrypted_for_fourteen_days(resources: Resources, queue: str) -> None:
+def test_messages_are_kept_for_fourteen_days(resources: Resources, queue: str) -> None:
     assert sorted(resources.of("AWS::SQS::Queue")) == sorted(QUEUES)
     assert resources.properties(queue)["MessageRetentionPeriod"] == FOURTEEN_DAYS
-    assert resources.properties(queue)["SqsManagedSseEnabled"] is True
 
 
 def test_a_drop_is_tried_five_times(template: Json, resources: Resources) -> None:
@@ -435,12 +452,10 @@ def test_messages_are_taken_one_at_a_time(resources: Resources) -> None:
 
 
 @pytest.mark.parametrize("bucket", BUCKETS)
-def test_buckets_are_closed_versioned_and_encrypted(resources: Resources, bucket: str) -> None:
+def test_buckets_are_closed_and_versioned(resources: Resources, bucket: str) -> None:
     assert set(resources.of("AWS::S3::Bucket")) == set(BUCKETS)
     properties = resources.properties(bucket)
     assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
-    (encryption,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
-    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
     assert properties["PublicAccessBlockConfiguration"] == dict.fromkeys(
         ["BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"], True
     )
@@ -454,16 +469,6 @@ def test_unfinished_uploads_are_cleared_away(resources: Resources, bucket: str) 
     assert not any(name for rule in rules for name in rule if "Expiration" in name), "nothing that was paid expires"
 
 
-@pytest.mark.parametrize(("bucket", "policy"), BUCKETS.items())
-def test_buckets_refuse_plain_http(resources: Resources, bucket: str, policy: str) -> None:
-    properties = resources.properties(policy)
-    assert properties["Bucket"] == {"Ref": bucket}
-    (statement,) = properties["PolicyDocument"]["Statement"]
-    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
-    assert statement["Resource"] == [_arn(bucket), {"Fn::Sub": f"${{{bucket}.Arn}}/*"}]
-    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
-
-
 def test_only_the_inbox_tells_eventbridge(resources: Resources) -> None:
     told = {name: item.get("NotificationConfiguration") for name, item in resources.of("AWS::S3::Bucket").items()}
     on = {"EventBridgeConfiguration": {"EventBridgeEnabled": True}}
@@ -474,14 +479,13 @@ TABLES = {"JobsTable": "job_id", "BatchesTable": "batch_id", "LimitsTable": "nam
 
 
 @pytest.mark.parametrize(("name", "key"), TABLES.items())
-def test_tables_cost_by_use_are_encrypted_and_can_be_restored(resources: Resources, name: str, key: str) -> None:
+def test_tables_cost_by_use_and_can_be_restored(resources: Resources, name: str, key: str) -> None:
     assert set(resources.of("AWS::DynamoDB::Table")) == set(TABLES)
     table = resources.properties(name)
     assert table["BillingMode"] == "PAY_PER_REQUEST"
     assert table["KeySchema"] == [{"AttributeName": key, "KeyType": "HASH"}]
     assert {"AttributeName": key, "AttributeType": "S"} in table["AttributeDefinitions"]
     assert table["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert table["SSESpecification"] == {"SSEEnabled": True}
     assert "TableName" not in table, "a fixed name would let only one stack exist"
 
 
@@ -511,7 +515,7 @@ def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Res
     assert not {"open", "next_check"} & set(ended)
 
 
-@pytest.mark.parametrize("name", [*BUCKETS, *TABLES])
+@pytest.mark.parametrize("name", [*BUCKETS, *TABLES, "Key"])
 def test_what_was_paid_for_outlives_the_stack(resources: Resources, name: str) -> None:
     assert resources.all[name]["DeletionPolicy"] == "Retain"
     assert resources.all[name]["UpdateReplacePolicy"] == "Retain"
@@ -540,132 +544,6 @@ def test_who_starts_executions_knows_the_machines_arn_by_its_name(
     assert values.resolve(arn).endswith(f":stateMachine:{name}")
     start = [item for item in resources.statements(f"{stem}Role") if item["Action"] == "states:StartExecution"]
     assert [item["Resource"] for item in start] == [arn]
-
-
-# ---- Alarms ------------------------------------------------------------------------------------------------------
-
-
-def _watched(alarm: Json) -> tuple[str, ...]:
-    dimensions = [word for item in alarm["Dimensions"] for word in (item["Name"], *strings(item["Value"]))]
-    return alarm["Namespace"], alarm["MetricName"], *dimensions
-
-
-def _own(resources: Resources) -> dict[str, Json]:
-    """The alarms on metrics that the package emits."""
-    return {name: item for name, item in resources.of("AWS::CloudWatch::Alarm").items() if _is_own(item)}
-
-
-def _is_own(alarm: Json) -> bool:
-    return not alarm["Namespace"].startswith("AWS/")
-
-
-def test_an_alarm_rings_for_everything_that_is_stuck(resources: Resources) -> None:
-    depth = ("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "Fn::GetAtt")
-    service = ("service", "Ref", "AWS::StackName")
-    assert {name: _watched(alarm) for name, alarm in resources.of("AWS::CloudWatch::Alarm").items()} == {
-        "SubmitDeadLettersAlarm": (*depth, "SubmitDeadLetters", "QueueName"),
-        "BatchDeadLettersAlarm": (*depth, "BatchDeadLetters", "QueueName"),
-        "DropRuleDeadLettersAlarm": (*depth, "DropRuleDeadLetters", "QueueName"),
-        "ExecutionEndedDeadLettersAlarm": (*depth, "ExecutionEndedDeadLetters", "QueueName"),
-        "ExecutionsFailedAlarm": ("AWS/States", "ExecutionsFailed", "StateMachineArn", "Ref", "JobsMachine"),
-        "ExecutionsTimedOutAlarm": ("AWS/States", "ExecutionsTimedOut", "StateMachineArn", "Ref", "JobsMachine"),
-        "StatusErrorsAlarm": ("AWS/Lambda", "Errors", "FunctionName", "Ref", "StatusFunction"),
-        "JobsUnknownAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "unknown"),
-        "JobsLostAlarm": ("Bucketbrush", "Jobs", *service, "outcome", "lost"),
-        "JobsUnstoredAlarm": ("Bucketbrush", "JobsUnstored", *service),
-        "JobsLateAlarm": ("Bucketbrush", "JobsLate", *service),
-        "BudgetAlarm": ("Bucketbrush", "BudgetUsedPercent", *service),
-        "JobsOverdueAlarm": ("Bucketbrush", "JobsOverdue", *service),
-        "SweepSilentAlarm": ("Bucketbrush", "JobsOverdue", *service),
-    }
-
-
-def test_nothing_dies_in_silence(resources: Resources) -> None:
-    """Every queue that a queue or a rule gives up to has an alarm."""
-    queues = resources.of("AWS::SQS::Queue").values()
-    given_up = {
-        item["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"][0] for item in queues if "RedrivePolicy" in item
-    }
-    targets = [target for rule in resources.of("AWS::Events::Rule").values() for target in rule["Targets"]]
-    given_up |= {item["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0] for item in targets if "DeadLetterConfig" in item}
-    alarms = resources.of("AWS::CloudWatch::Alarm").values()
-    watched = {_watched(alarm)[-2] for alarm in alarms if alarm["Namespace"] == "AWS/SQS"}
-    assert watched == given_up == DEAD_LETTERS
-
-
-def test_alarms_ring_at_the_first_and_are_quiet_without_data(resources: Resources) -> None:
-    for name, alarm in resources.of("AWS::CloudWatch::Alarm").items():
-        assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
-        assert alarm["AlarmDescription"], name
-        if name == "SweepSilentAlarm":
-            continue
-        # A few failed looks mend themselves; of a budget a fifth is left.
-        least = {"StatusErrorsAlarm": 10, "BudgetAlarm": 80}.get(name, 1)
-        assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("GreaterThanOrEqualToThreshold", least), name
-        assert alarm["Statistic"] in ("Maximum", "Sum"), name
-        assert alarm["TreatMissingData"] == "notBreaching", name
-
-
-def test_a_silent_sweep_is_heard(resources: Resources) -> None:
-    """No data is what it rings for: how often the sweep said anything, whatever it said."""
-    alarm, schedule = resources.properties("SweepSilentAlarm"), resources.properties("SweepFunctionSchedule")
-    assert (alarm["Statistic"], alarm["ComparisonOperator"]) == ("SampleCount", "LessThanThreshold")
-    assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "breaching")
-    (minutes,) = re.fullmatch(r"rate\((\d+) minutes\)", schedule["ScheduleExpression"]).groups()
-    assert alarm["Period"] >= int(minutes) * 60, "a period between two sweeps would be taken for silence"
-    assert alarm["EvaluationPeriods"] * alarm["Period"] == 15 * 60
-
-
-def test_alarms_watch_metrics_that_the_package_emits(resources: Resources) -> None:
-    emitted = metrics()
-    for name, alarm in _own(resources).items():
-        metric = emitted[alarm["MetricName"]]
-        assert {item["Name"] for item in alarm["Dimensions"]} == {"service", *metric.dimensions}, name
-        # Maximum of counts would be 1 for any number, Sum of gauges would count a job once for every sweep.
-        assert alarm["Statistic"] in ({"count": ["Sum"], "gauge": ["Maximum", "SampleCount"]}[metric.kind]), name
-        for item in alarm["Dimensions"]:
-            allowed = {"service": [{"Ref": "AWS::StackName"}], "outcome": [outcome.value for outcome in Outcome]}
-            assert item["Value"] in allowed[item["Name"]], name
-
-
-def test_metrics_go_where_the_alarms_look(
-    template: Json, resources: Resources, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The namespace and the service of every function, as the package's one place for metrics writes them."""
-    namespaces = {alarm["Namespace"] for alarm in _own(resources).values()}
-    for function in FUNCTIONS:
-        variables = resources.properties(function)["Environment"]["Variables"]
-        assert variables["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
-        assert {variables["POWERTOOLS_METRICS_NAMESPACE"]} == namespaces
-    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "stack")
-    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", *namespaces)
-    for metric in metrics().values():
-        given = dict.fromkeys(metric.dimensions, "x")
-        if metric.kind == "count":
-            observability.count(metric.name, **given)
-        else:
-            getattr(observability, metric.kind)(metric.name, 0)
-        line = json.loads(capsys.readouterr().out)
-        (directive,) = line["_aws"]["CloudWatchMetrics"]
-        ((names,),) = [directive["Dimensions"]]
-        assert {directive["Namespace"]} == namespaces
-        assert sorted(names) == sorted(["service", *metric.dimensions])
-        assert line["service"] == "stack"
-        assert line[metric.name] == [1.0 if metric.kind == "count" else 0.0], "a gauge of none is data too"
-
-
-def test_cloudwatch_can_publish_to_the_alarm_topic(resources: Resources) -> None:
-    """Not with the key alias/aws/sns: its policy does not let CloudWatch use it, and the alarm is lost silently."""
-    assert resources.properties("AlarmTopic").get("KmsMasterKeyId") != "alias/aws/sns"
-    assert resources.properties("Topic")["KmsMasterKeyId"] == "alias/aws/sns"
-
-
-def test_the_email_address_gets_results_and_alarms(resources: Resources) -> None:
-    subscriptions = resources.of("AWS::SNS::Subscription")
-    assert sorted(item["TopicArn"]["Ref"] for item in subscriptions.values()) == ["AlarmTopic", "Topic"]
-    for name, item in subscriptions.items():
-        assert (item["Protocol"], item["Endpoint"]) == ("email", {"Ref": "NotificationEmail"})
-        assert resources.all[name]["Condition"] == "HasEmail"
 
 
 # ---- Everywhere --------------------------------------------------------------------------------------------------

@@ -78,7 +78,12 @@ DEADLINE_SECONDS = 3600
 CHECKSUM = "crc64nvme:AAAAAAAAAAA="
 STEP = 250  # milliseconds between two departures
 
-_FUNCTION: dict[str, Any] = {"jobs_table": "jobs", "limits_table": "limits", "keep_days": 400}
+_FUNCTION: dict[str, Any] = {
+    "jobs_table": "jobs",
+    "jobs_machine_arn": "arn:machine",
+    "limits_table": "limits",
+    "keep_days": 400,
+}
 _PROVIDER: dict[str, Any] = {
     **_FUNCTION,
     "api_base_url": "https://toapis.example",
@@ -95,7 +100,6 @@ SUBMIT_SETTINGS = SubmitSettings(
     results_key=RESULTS_KEY,
     companion_seconds=60,
     batch_queue_url="https://queue/batches",
-    jobs_machine_arn="arn:machine",
     signer_role_arn="arn:role",
     durations_table="durations",
     lateness_price=0.2,
@@ -127,7 +131,7 @@ FINALIZE_SETTINGS = FinalizeSettings(
 )
 SWEEP_SETTINGS = SweepSettings(
     **_FUNCTION,
-    jobs_machine_arn="arn:machine",
+    submits_per_second=4,
     finalize_function="finalize",
     deadline_seconds=DEADLINE_SECONDS,
     sweep_after_seconds=SWEEP_AFTER_SECONDS,
@@ -274,6 +278,9 @@ class FakeDepartures:
     def read(self) -> Schedule:
         self.asked += 1
         return self.schedule
+
+    def waiting(self, now: int) -> int:
+        return self.read().waiting(now, self.step)
 
     def take(self, now: int, last: int) -> tuple[Schedule, Departure]:
         self.asked += 1
@@ -667,6 +674,7 @@ class World:
             "executions": self.executions,
             "finalizer": self.finalizer,
             "budgets": self.ledger.budgets,
+            "departures": self.departures,
         }
         return Sweep(settings=self.sweep_settings, now=lambda: self.time, **fakes)
 
@@ -707,3 +715,8 @@ def emitted(out: str, name: str) -> list[dict[str, Any]]:
     """The lines of one metric in what was printed (EMF)."""
     lines = [json.loads(line) for line in out.splitlines() if line.startswith("{")]
     return [line for line in lines if name in line]
+
+
+def provider_errors(out: str) -> list[str]:
+    """The classes of the provider's errors in the metrics that were printed."""
+    return [line["error"] for line in emitted(out, "ProviderErrors")]

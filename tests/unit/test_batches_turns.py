@@ -34,6 +34,7 @@ NUMBERS = [*range(2, 13), 14]  # of the lines with jobs
 VISIBILITY_SECONDS = 1800
 SETTINGS = BatchSettings(
     jobs_table="jobs",
+    jobs_machine_arn="arn:machine",
     limits_table="limits",
     keep_days=400,
     batches_table="batches",

@@ -18,7 +18,7 @@ from bucketbrush.settings import (
     read_settings,
 )
 
-SHARED = {"JOBS_TABLE": "jobs", "LIMITS_TABLE": "limits", "KEEP_DAYS": "400"}
+SHARED = {"JOBS_TABLE": "jobs", "JOBS_MACHINE_ARN": "arn:machine", "LIMITS_TABLE": "limits", "KEEP_DAYS": "400"}
 PROVIDER = {
     **SHARED,
     "API_BASE_URL": "https://toapis.com",
@@ -35,7 +35,6 @@ SUBMIT = {
     "RESULTS_KEY": RESULTS_KEY,
     "COMPANION_SECONDS": "120",
     "BATCH_QUEUE_URL": "https://queue/batches",
-    "JOBS_MACHINE_ARN": "arn:machine",
     "SIGNER_ROLE_ARN": "arn:role",
     "DURATIONS_TABLE": "durations",
     "LATENESS_PRICE": "0.2",
@@ -80,10 +79,10 @@ BATCH = {
 }
 SWEEP = {
     **SHARED,
-    "JOBS_MACHINE_ARN": "arn:machine",
     "FINALIZE_FUNCTION": "finalize",
     "DEADLINE_SECONDS": "3600",
     "SWEEP_AFTER_SECONDS": "900",
+    "SUBMITS_PER_SECOND": "4",
     "MONTHLY_BUDGET_USD": "250.5",
 }
 KINDS: list[tuple[type[FunctionSettings], dict[str, str]]] = [

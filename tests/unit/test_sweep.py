@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush.adapters.answers import Bill, TaskState
+from bucketbrush.domain.departures import Schedule
 from bucketbrush.domain.errors import Money, SweepIncomplete
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome, Verdict
 from bucketbrush.domain.life import State
@@ -38,10 +39,12 @@ def check_of(world: World, job_id: str = "cat-1") -> int | None:
     return world.ledger.rows[job_id].next_check
 
 
-def gauges(capsys: pytest.CaptureFixture[str]) -> dict[str, list[float]]:
+def gauges(
+    capsys: pytest.CaptureFixture[str], names: tuple[str, ...] = ("JobsOverdue", "JobsUnstored")
+) -> dict[str, list[float]]:
     """The values of each gauge."""
     out = capsys.readouterr().out
-    return {name: [line[name][0] for line in emitted(out, name)] for name in ("JobsOverdue", "JobsUnstored")}
+    return {name: [line[name][0] for line in emitted(out, name)] for name in names}
 
 
 def test_a_running_job_is_left_alone_ever_longer(world: World) -> None:
@@ -174,6 +177,30 @@ def test_a_sweep_counts_what_stands_badly(world: World, capsys: pytest.CaptureFi
     stands(world, None, "d", source=SOURCE)
     world.sweep(world.invocation())
     assert gauges(capsys) == {"JobsOverdue": [2], "JobsUnstored": [2]}
+
+
+def test_a_sweep_says_how_far_it_is_behind_and_how_old_the_oldest_pictures_are(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ages = ("OldestOverdueSeconds", "OldestUnstoredSeconds")
+    world.sweep(world.invocation())
+    assert gauges(capsys, ages) == {name: [0] for name in ages}
+    stands(world, "RUNNING", "a", next_check=NOW - 70)
+    stands(world, RuntimeError("throttled"), "b", next_check=NOW - 500)
+    stands(world, "RUNNING", "c", state=State.UNSTORED, made_at=NOW - 3000)
+    stands(world, "RUNNING", "d", state=State.UNSTORED, made_at=NOW - 80_000)
+    with pytest.raises(SweepIncomplete):
+        world.sweep(world.invocation())
+    assert gauges(capsys, ages) == {"OldestOverdueSeconds": [500], "OldestUnstoredSeconds": [80_000]}
+
+
+def test_a_sweep_says_how_many_jobs_wait_for_their_departure(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    for ahead in (0, 3):
+        for _ in range(ahead + 1):  # the first leaves at once
+            world.departures.take(NOW * 1000, (NOW + 60) * 1000)
+        world.sweep(world.invocation())
+        world.departures.schedule = Schedule()
+    assert gauges(capsys, ("DeparturesWaiting",)) == {"DeparturesWaiting": [0, 3]}
 
 
 # ---- Money -----------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from bucketbrush.domain import deadlines, money
 from bucketbrush.domain.errors import ApiKeyMissing, Money, TaskUnreadable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
-from bucketbrush.observability import amount, logger, note_operator_problem
+from bucketbrush.observability import about, amount, logger, note_provider_error
 
 
 @dataclass(frozen=True)
@@ -28,17 +28,18 @@ class LookForBill:
         job = self.ledger.get(job_id)
         if job is None or job.state is not State.ENDED or job.next_check is None:
             return
+        about(job_id, job.task_id)
         try:
             bill = self.connect().read(str(job.task_id)).bill
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            note_operator_problem(problem)
+            note_provider_error(problem)
             is_to_come, billed = True, None
         else:
             is_to_come, billed = bool(bill and bill.is_pending), bill.amount if bill else None
         if billed is not None:
             self._note(job, billed)
         elif not is_to_come or deadlines.are_links_dead(job.ended_at or 0, int(self.now())):
-            logger.warning("no bill has come", job_id=job_id, task_id=job.task_id)
+            logger.warning("no bill has come")
             self.ledger.change(job, next_check=None)
 
     def _note(self, job: Job, billed: int) -> None:

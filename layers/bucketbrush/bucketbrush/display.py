@@ -45,7 +45,7 @@ class Display:
             def copy() -> None:
                 self.results.copy_once(version, key, layout.content_type(version.key), tags)
 
-            return name if key in there or self._has_done(copy, result.job_id, key, until) else None
+            return name if key in there or self._has_done(copy, key, until) else None
 
         references = tuple(
             copied(version, f"reference-{number}") for number, version in enumerate(result.references, 1)
@@ -56,19 +56,17 @@ class Display:
         def write() -> None:
             self.results.write_page(page, render(result, shown), tags)
 
-        return page if self._has_done(write, result.job_id, page, until) else None
+        return page if self._has_done(write, page, until) else None
 
-    def _has_done(self, write: Callable[[], None], job_id: str, key: str, until: float) -> bool:
+    def _has_done(self, write: Callable[[], None], key: str, until: float) -> bool:
         """Whether the file was written."""
         if self.now() > until:
-            logger.warning("no time is left for a file beside the pictures", job_id=job_id, key=key)
+            logger.warning("no time is left for a file beside the pictures", key=key)
             return False
         try:
             write()
         except Exception as error:  # noqa: BLE001 - the pictures are paid and stored, and must not wait for a page
             name, reason = type(error).__name__, reason_of(error)
-            logger.warning(
-                "a file beside the pictures is not written", job_id=job_id, key=key, error=name, reason=reason
-            )
+            logger.warning("a file beside the pictures is not written", key=key, error=name, reason=reason)
             return False
         return True

@@ -23,14 +23,27 @@ from bucketbrush.domain.errors import (
     TaskUnfinished,
     TaskUnreadable,
 )
-from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Verdict
+from bucketbrush.domain.jobs import UNHELD, Invocation, Job, Outcome, Verdict
 from bucketbrush.domain.life import STOPPED, State
 from bucketbrush.domain.result import Announcement, Picture, Result, TaskFacts, announcement_of, make_result, verdict_of
 from bucketbrush.knowledge import Knowledge
-from bucketbrush.observability import amount, count, gauge, logger, note_operator_problem, seconds
+from bucketbrush.observability import (
+    about,
+    amount,
+    count,
+    gauge,
+    logger,
+    note_accepted,
+    note_provider_error,
+    percent,
+    seconds,
+    size,
+)
 from bucketbrush.settings import FinalizeSettings
 from bucketbrush.store import Links, Store
 
+# What is neither the user's mistake nor the user's wish.
+_ERRORS = (Outcome.FAILED, Outcome.UNKNOWN, Outcome.EXPIRED, Outcome.LOST)
 _RESULT = "result.json"
 _MAX_RESULT_BYTES = 4 * 1024 * 1024
 _CLOSING_SECONDS = 60  # of an invocation, kept for what comes after the downloads
@@ -58,7 +71,9 @@ class Finalize:
         TaskUnfinished, TaskUnreadable or ResultUnstored while the task's pictures cannot be had yet, JobBusy while a
         submit is under way, AnnouncementFailed.
         """
+        about(job_id)
         job = self._find(job_id, fault)
+        about(job_id, job.task_id)
         key = layout.beside(job.pictures_at, _RESULT)
         # Looked for before anything else: what an earlier try has stored is not fetched, and what it told is told.
         there = self.results.keys(layout.beside(job.pictures_at, ""))
@@ -75,7 +90,7 @@ class Finalize:
             self._end(job, verdict, result)
             # After the row says so, so that a job is counted once; its outcome is told already.
             self.knowledge.learn(job, result)
-            logger.info("job ended", job_id=job_id, outcome=result.outcome.value, pictures=len(result.pictures))
+            _note_end(job, result)
         return announcement
 
     def _write(self, job: Job, made: Result, key: str, there: frozenset[str], until: float) -> Result:
@@ -105,10 +120,6 @@ class Finalize:
             amount("EstimatedUsd", job.estimated)
         if billed is not None:
             amount("BilledUsd", billed)
-        if result.task_id:
-            gauge("Polls", result.polls)
-        if result.lateness_seconds is not None:
-            seconds("LatenessSeconds", result.lateness_seconds)
 
     def _find(self, job_id: str, fault: str | None) -> Job:
         """The row. One without a task after a last look is decided: from then on no submit can send it any more."""
@@ -121,7 +132,7 @@ class Finalize:
             return job
         job.demand_free(now)
         if job.state is State.SUBMITTING and (task := self._found(job, now, stopped=fault == STOPPED)):
-            return self.ledger.change(
+            accepted = self.ledger.change(
                 job,
                 state=State.WAITING,
                 task_id=task.task_id,
@@ -129,6 +140,8 @@ class Finalize:
                 next_check=next_check,
                 **UNHELD,
             )
+            note_accepted(accepted)
+            return accepted
         verdict = verdicts.said_of(job, verdicts.without_task(job, fault))
         return self.ledger.change(job, state=State.DECIDED, verdict=verdict, next_check=next_check, **UNHELD)
 
@@ -138,7 +151,7 @@ class Finalize:
         try:
             task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            note_operator_problem(problem)
+            note_provider_error(problem)
             if looked_for < deadlines.LINK_SECONDS:
                 raise
             return None
@@ -164,7 +177,7 @@ class Finalize:
             provider = self.connect()
             task = provider.read(str(job.task_id), prompt=prompt)
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            note_operator_problem(problem)
+            note_provider_error(problem)
             return self._end_unseen(job, problem, deadlines.LINK_SECONDS, kept, stopped=stopped)
         seen = TaskFacts(
             model=task.model,
@@ -174,6 +187,7 @@ class Finalize:
             billed=task.bill and task.bill.amount,
         )
         if task.problem and job.made_at is None:
+            note_provider_error(task.problem)
             verdict = verdicts.failed(task.problem, is_kept=bool(task.bill and task.bill.is_kept), stopped=stopped)
             return self._result(job, verdict, task=seen)
         if task.state is not TaskState.DONE:
@@ -185,7 +199,9 @@ class Finalize:
         made_at = deadlines.made_at(job, task.completed_at, now)
         if stored.later and len(stored.pictures) < job.asked and not deadlines.are_links_dead(made_at, now):
             self._mark_unstored(job, made_at, seen, len(task.urls))
-            raise ResultUnstored(" ".join(stored.later))
+            unstored = ResultUnstored(" ".join(stored.later))
+            note_provider_error(unstored)
+            raise unstored
         return self._end_stored(job, stored.pictures, [*stored.never, *stored.later], seen, stopped=stopped)
 
     def _end_stored(
@@ -222,7 +238,6 @@ class Finalize:
         return make_result(job, verdicts.said_of(job, verdict), int(self.now()), pictures, task, folder or None)
 
     def _mark_unstored(self, job: Job, made_at: int, task: TaskFacts, links: int) -> None:
-        logger.warning("pictures are made and not stored yet", job_id=job.job_id, task_id=job.task_id)
         if job.state is State.WAITING:
             next_check = int(self.now()) + self.settings.sweep_after_seconds
             self.ledger.change(
@@ -233,6 +248,35 @@ class Finalize:
                 links=links,
                 next_check=next_check,
             )
+
+
+def _note_end(job: Job, result: Result) -> None:
+    """What there is to know of a job that has ended, in a line and in metrics."""
+    stored = sum(picture.bytes for picture in result.pictures)
+    times = {
+        "submit_seconds": _between(result.asked_at, result.submitted_at),
+        "provider_seconds": _between(job.submitted_at, job.seen_at),
+        "job_seconds": _between(result.asked_at, result.ended_at),
+    }
+    shown = {"outcome", "money", "preset", "model", "polls", "estimated_usd", "billed_usd", "lateness_seconds"}
+    facts = {**result.model_dump(mode="json", include=shown), "error": result.reason, **times}
+    logger.info("job ended", pictures=len(result.pictures), bytes=stored, **facts)
+    percent("JobErrorPercent", 100 * (result.outcome in _ERRORS))
+    gauge("Pictures", len(result.pictures))
+    size("StoredBytes", stored)
+    if result.task_id:
+        gauge("Polls", result.polls)
+    if result.lateness_seconds is not None:
+        seconds("LatenessSeconds", result.lateness_seconds)
+    if times["provider_seconds"] is not None:
+        seconds("ProviderSeconds", times["provider_seconds"])
+    if result.outcome.succeeded:
+        seconds("JobSeconds", times["job_seconds"] or 0)
+
+
+def _between(begin: int | None, end: int | None) -> int | None:
+    """Clocks differ, so what came later may seem to have been before."""
+    return None if begin is None or end is None else max(0, end - begin)
 
 
 def _tags(job: Job) -> Tags:

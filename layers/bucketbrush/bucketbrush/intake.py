@@ -96,7 +96,7 @@ class Intake:
 
     def _start(self, order: Order, invocation: Invocation) -> tuple[Job, str]:
         job = self.submit(order, invocation)
-        logger.info("job taken in", job_id=job.job_id, state=job.state.value)
+        logger.info("job taken in", state=job.state.value)
         arn = self.executions.start(job.job_id)
         self._tell_submitted(job)
         return job, arn
@@ -108,7 +108,7 @@ class Intake:
         try:
             self.bus.tell_submitted(submitted_notice(job))
         except Exception as problem:  # noqa: BLE001 - a paid job must not wait for who listens
-            logger.warning("nobody was told of the submit", job_id=job.job_id, reason=redact(repr(problem)))
+            logger.warning("nobody was told of the submit", reason=redact(repr(problem)))
 
     def _order(self, message: Message) -> Order | None:
         match message:

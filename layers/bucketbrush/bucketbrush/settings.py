@@ -19,6 +19,7 @@ from bucketbrush.domain.money import micros
 
 ResultsKey = Annotated[str, AfterValidator(demand_results_key)]
 Seconds = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000_000)]
 _Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) else value)
 
@@ -29,6 +30,7 @@ class FunctionSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     jobs_table: str
+    jobs_machine_arn: str
     limits_table: str
     keep_days: Annotated[int, Field(ge=400)]
 
@@ -89,7 +91,6 @@ class SubmitSettings(ProviderSettings, BudgetSettings):
     results_key: ResultsKey
     companion_seconds: Seconds
     batch_queue_url: str
-    jobs_machine_arn: str
     signer_role_arn: str
     durations_table: str
     lateness_price: Annotated[float, Field(gt=0, le=1_000)]
@@ -101,7 +102,7 @@ class SubmitSettings(ProviderSettings, BudgetSettings):
     unknown_policy: UnknownPolicy
     reference_handover: ReferenceHandover
     sweep_after_seconds: Seconds
-    submits_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    submits_per_second: Rate
     assumed_price_usd: Usd
 
     @model_validator(mode="after")
@@ -153,7 +154,7 @@ class FinalizeSettings(ProviderSettings):
 
 
 class SweepSettings(BudgetSettings):
-    jobs_machine_arn: str
+    submits_per_second: Rate
     finalize_function: str
     deadline_seconds: Seconds
     sweep_after_seconds: Seconds

@@ -13,7 +13,7 @@ from bucketbrush.domain import deadlines
 from bucketbrush.domain.errors import ApiKeyMissing, TaskUnreadable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.result import LateNotice
-from bucketbrush.observability import count, logger, note_operator_problem
+from bucketbrush.observability import about, count, logger, note_provider_error
 from bucketbrush.settings import StatusSettings
 
 
@@ -52,17 +52,18 @@ class Status:
 
         Raises AnnouncementFailed when a job takes long and nobody could be told.
         """
+        about(job_id, task_id)
         facts: dict[str, Any] = {"polls": polls}
         state, unread = TaskState.WAITING, None
         try:
             task = self.connect().read(task_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            note_operator_problem(problem)
-            logger.warning("status is not readable", job_id=job_id, reason=str(problem))
+            note_provider_error(problem)
             unread = problem
         else:
             state = task.state
             facts |= {"provider_status": task.status, "progress": task.progress, **self._seen(state)}
+            logger.info("task looked at", polls=polls, provider_status=task.status, progress=task.progress)
         job = self.ledger.note(job_id, **facts)
         if state is not TaskState.WAITING or job is None:
             return Look(Seen.ENDED)

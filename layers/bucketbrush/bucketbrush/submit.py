@@ -40,7 +40,7 @@ from bucketbrush.domain.polling import poll_plan
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
 from bucketbrush.knowledge import Knowledge
-from bucketbrush.observability import logger, note_operator_problem
+from bucketbrush.observability import about, count, logger, note_accepted, note_provider_error
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
@@ -95,7 +95,9 @@ class Submit:
         AgainRefused when another job has the name of an attempt, and RequestConflict when a request's id was used
         before.
         """
+        about(order.job_id)
         job = self._claim(order, invocation)
+        about(job.job_id, job.task_id)
         try:
             if job.state is State.ACCEPTED:
                 job = self._send(job, order, invocation)
@@ -131,6 +133,8 @@ class Submit:
         )
         found = self.ledger.create(new)
         if found is None:
+            logger.info("job accepted", preset=new.preset, batch=new.batch)
+            count("JobsAccepted")
             return new
         if order.again_of != found.again_of and order.again_of:
             raise AgainRefused(f"job {order.job_id}: found a job of that name that is no attempt at {order.again_of}.")
@@ -163,11 +167,15 @@ class Submit:
             return self._dispatch(job, fixed, invocation)
         except CompanionAwaited as problem:
             return self._hold(job, job.state, problem)
-        except (RecipeInvalid, ApiKeyMissing, PriceUnknown, BudgetExceeded) as problem:
+        except ApiKeyMissing as problem:
+            note_provider_error(problem)
+            return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
+        except (RecipeInvalid, PriceUnknown, BudgetExceeded) as problem:
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except DeparturesFull as problem:
             return self._decide(job, verdicts.explained(Outcome.EXPIRED, problem), **fixed)
         except ProviderRefused as problem:
+            note_provider_error(problem)
             return self._refused(job, problem, **fixed)
 
     def _estimate(self, recipe: dict[str, Any]) -> int | None:
@@ -198,6 +206,8 @@ class Submit:
             if not job.recipe:
                 self.handover.demand_time(invocation)
         except (HandoverUnfinished, ProviderBusy, ProviderUnreachable) as problem:
+            if not isinstance(problem, HandoverUnfinished):
+                note_provider_error(problem)
             facts = {**fixed, "uploads": uploads, "uploaded_at": uploaded_at}
             return self._hold(job, job.state, problem, is_coming_on=len(uploads) > before, **facts)
         mask_link = links.pop() if ordered.mask else None
@@ -221,18 +231,20 @@ class Submit:
         try:
             task_id = provider.submit(body)
         except (ProviderBusy, ProviderUnreachable) as problem:
+            note_provider_error(problem)
             held = self._hold(job, unsent, problem, departure=None)
             if isinstance(problem, RateLimited):
                 self.depart.stop(self._least_hold(problem))
             return held
         except SubmitUnanswered as problem:
+            note_provider_error(problem)
             return self._hold(job, State.SUBMITTING, problem, departure=None)
         except ProviderRefused as problem:
+            note_provider_error(problem)
             return self._hold(job, unsent, problem, departure=None) if job.resends else self._refused(job, problem)
         return self._accept(job, task_id, answered_at=int(self.now()))
 
     def _refused(self, job: Job, problem: ProviderRefused, **facts: Any) -> Job:
-        note_operator_problem(problem)
         return self._decide(job, verdicts.explained(Outcome.FAILED, problem), **facts)
 
     def _look_up(self, job: Job, invocation: Invocation) -> Job:
@@ -241,7 +253,7 @@ class Submit:
         try:
             task = self.connect().find(job.job_id)
         except (TaskUnreadable, ApiKeyMissing) as problem:
-            note_operator_problem(problem)
+            note_provider_error(problem)
             if looked_for >= deadlines.LINK_SECONDS:
                 return self._decide(job, verdicts.unknown(job, f"It could not be looked up: {problem.message}"))
             return self._hold(job, State.SUBMITTING, problem)
@@ -252,7 +264,7 @@ class Submit:
             return self._hold(job, State.SUBMITTING, SubmitUnanswered(reason))
         may_resend = self.settings.unknown_policy is UnknownPolicy.RESEND and looked_for < deadlines.LINK_SECONDS
         if may_resend and not job.resends:
-            logger.warning("submit is sent again, as UnknownPolicy says", job_id=job.job_id)
+            logger.warning("submit is sent again, as UnknownPolicy says")
             try:
                 fixed = {"estimated": self._estimate(job.recipe or {})}
                 return self._dispatch(job, fixed, invocation, resends=1)
@@ -261,7 +273,7 @@ class Submit:
         return self._decide(job, verdicts.unknown(job, reason))
 
     def _accept(self, job: Job, task_id: str, **facts: Any) -> Job:
-        return self.ledger.change(
+        accepted = self.ledger.change(
             job,
             state=State.WAITING,
             task_id=task_id,
@@ -271,6 +283,8 @@ class Submit:
             **UNHELD,
             **_FREE,
         )
+        note_accepted(accepted)
+        return accepted
 
     def _hold(
         self,
@@ -283,7 +297,9 @@ class Submit:
         **facts: Any,
     ) -> Job:
         log = logger.info if isinstance(reason, DepartureAhead) else logger.warning
-        log("submit waits", job_id=job.job_id, state=state.value, reason=str(reason))
+        error = type(reason).__name__
+        log("submit waits", state=state.value, error=error, reason=str(reason))
+        count("Holds", reason=error)
         now = int(self.now())
         if until is None:
             least = self._least_hold(reason)
@@ -294,7 +310,7 @@ class Submit:
             until = min(until, max(now + 1, job.created_at + self.settings.max_queue_seconds))
         if isinstance(reason, IntakePaused):
             facts["stalled_at"] = None  # what came before is long ago
-        held: dict[str, Any] = {"hold_until": until, "hold_reason": type(reason).__name__}
+        held: dict[str, Any] = {"hold_until": until, "hold_reason": error}
         return self.ledger.change(job, state=state, next_check=self._next_check(until), **held, **facts, **_FREE)
 
     def _least_hold(self, reason: BucketbrushError) -> int:
@@ -307,7 +323,7 @@ class Submit:
         return max(self.settings.lookup_wait_seconds, getattr(reason, "retry_after", None) or 0)
 
     def _decide(self, job: Job, verdict: Verdict, **facts: Any) -> Job:
-        logger.info("job ends before there is a task", job_id=job.job_id, outcome=verdict.outcome.value)
+        logger.info("job ends before there is a task", outcome=verdict.outcome.value, error=verdict.reason)
         verdict = verdicts.said_of(job, verdict)
         return self.ledger.change(
             job, state=State.DECIDED, verdict=verdict, next_check=self._next_check(), **facts, **UNHELD, **_FREE

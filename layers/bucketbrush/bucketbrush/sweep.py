@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bucketbrush.adapters.budgets import Budgets
+from bucketbrush.adapters.departures import Departures
 from bucketbrush.adapters.executions import Executions
 from bucketbrush.adapters.finalizer import Finalizer
 from bucketbrush.adapters.ledger import Ledger
@@ -15,7 +16,7 @@ from bucketbrush.domain.errors import SweepIncomplete
 from bucketbrush.domain.jobs import Invocation, Job
 from bucketbrush.domain.life import RUNNING, State
 from bucketbrush.domain.redact import redact
-from bucketbrush.observability import gauge, logger
+from bucketbrush.observability import about, gauge, logger, percent, seconds
 from bucketbrush.settings import SweepSettings
 
 _CLOSING_SECONDS = 15  # of an invocation, kept for what comes after the jobs
@@ -29,6 +30,7 @@ class Sweep:
     settings: SweepSettings
     ledger: Ledger
     budgets: Budgets
+    departures: Departures
     executions: Executions
     finalizer: Finalizer
     now: Callable[[], float]
@@ -39,30 +41,39 @@ class Sweep:
         Raises SweepIncomplete when it could not look after some; the others are looked after.
         """
         now = int(self.now())
-        overdue, unstored, failures = 0, 0, []
+        overdue, failures, behind, unstored = 0, [], [], []
         for job_id in self.ledger.due(now):
             if self.now() > invocation.ends_at - _CLOSING_SECONDS:
                 logger.warning("more jobs are due than one sweep can look after; the next one goes on")
                 break
+            about(job_id)
             try:
                 job = self.ledger.get(job_id)
                 if job is None or job.next_check is None or job.next_check > now:
                     continue
-                unstored += job.state is State.UNSTORED
+                behind.append(now - job.next_check)
+                if job.state is State.UNSTORED:
+                    unstored.append(now - (job.made_at or now))
                 overdue += self._look_after(job)
             except Exception as problem:  # noqa: BLE001 - one job must not keep the sweep from the others
-                logger.error("a job could not be looked after", job_id=job_id, reason=redact(repr(problem)))
-                failures.append(type(problem).__name__)
+                error = type(problem).__name__
+                logger.error("a job could not be looked after", error=error, reason=redact(str(problem)))
+                failures.append(error)
+        about()
         gauge("JobsOverdue", overdue + len(failures))
-        gauge("JobsUnstored", unstored)
+        seconds("OldestOverdueSeconds", max(behind, default=0))
+        gauge("JobsUnstored", len(unstored))
+        seconds("OldestUnstoredSeconds", max(unstored, default=0))
+        gauge("DeparturesWaiting", self.departures.waiting(int(self.now() * 1000)))
         if self.settings.budget:
             committed = self.budgets.read(money.month_of(now)).committed
-            gauge("BudgetUsedPercent", 100 * committed // self.settings.budget)
+            percent("BudgetUsedPercent", 100 * committed // self.settings.budget)
         if failures:
             raise SweepIncomplete(f"sweep: could not look after {len(failures)} of the open jobs ({failures[0]}).")
 
     def execution_ended(self, job_id: str) -> None:
         """See to it that the job has ended as well; most have, because their execution ended with them."""
+        about(job_id)
         job = self.ledger.get(job_id)
         if job is None:
             # A caller's execution that died before its document was read; one that was redriven since goes on.
@@ -84,7 +95,7 @@ class Sweep:
         # Also a claim: of two sweeps one goes on.
         if not self.ledger.postpone(job, now + self.settings.sweep_after_seconds):
             return False
-        logger.warning("nobody works on the job", job_id=job.job_id, state=job.state.value, execution=status)
+        logger.warning("nobody works on the job", state=job.state.value, execution=status)
         if status is None and (job.source or job.request):
             self.executions.start(job.job_id)
         else:

@@ -8,7 +8,7 @@ import random
 import time
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -38,6 +38,7 @@ from bucketbrush.finalize import Finalize
 from bucketbrush.handover import HandOver
 from bucketbrush.intake import Intake
 from bucketbrush.knowledge import Knowledge
+from bucketbrush.observability import name_machine
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import (
     BatchSettings,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_sts.type_defs import CredentialsTypeDef
 
+_Settings = TypeVar("_Settings", bound=FunctionSettings)
 _AROUND_SENDING = 10  # seconds for connecting before the request and for the ledger behind it
 _MODELS = Path(__file__).parent / "models"
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
@@ -74,13 +76,14 @@ _SIGNING = _CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style"
 
 
 def build_intake() -> Intake:
-    settings = read_settings(SubmitSettings, os.environ)
+    settings = _settings(SubmitSettings)
     objects = Objects(boto3.client("s3", config=_CONFIG), settings.inbox_bucket)
     presigner = Presigner(boto3.client("sts", config=_CONFIG), settings.signer_role_arn, _signing_client)
     sending_seconds = settings.provider_timeout_seconds + _AROUND_SENDING
     handover = HandOver(settings.reference_handover, presigner, objects, sending_seconds, time.time)
-    departures = Departures(_dynamodb(), settings.limits_table, step_between(settings.submits_per_second))
-    depart = Depart(departures, time.time, time.sleep, settings.max_queue_seconds, settings.refused_wait_seconds)
+    depart = Depart(
+        _departures(settings), time.time, time.sleep, settings.max_queue_seconds, settings.refused_wait_seconds
+    )
     documents = Documents(
         objects, settings.inbox, deployed_catalogue(), handover.most_bytes, settings.companion_seconds, time.time
     )
@@ -101,7 +104,7 @@ def build_intake() -> Intake:
 
 
 def build_status() -> Status:
-    settings = read_settings(StatusSettings, os.environ)
+    settings = _settings(StatusSettings)
     return Status(
         settings=settings,
         ledger=_ledger(settings, Actor.STATUS),
@@ -113,7 +116,7 @@ def build_status() -> Status:
 
 
 def build_finalize() -> Finalize:
-    settings = read_settings(FinalizeSettings, os.environ)
+    settings = _settings(FinalizeSettings)
     results = Objects(boto3.client("s3", config=_CONFIG), settings.results_bucket)
     aside = Objects(boto3.client("s3", config=_ASIDE), settings.results_bucket)
     topic = Topic(boto3.client("sns", config=_CONFIG), settings.topic_arn)
@@ -131,12 +134,12 @@ def build_finalize() -> Finalize:
 
 
 def build_look_for_bill() -> LookForBill:
-    settings = read_settings(FinalizeSettings, os.environ)
+    settings = _settings(FinalizeSettings)
     return LookForBill(_ledger(settings, Actor.FINALIZE), lambda: _provider(settings), time.time)
 
 
 def build_batch() -> LookAfterBatch:
-    settings = read_settings(BatchSettings, os.environ)
+    settings = _settings(BatchSettings)
     s3, sqs = boto3.client("s3", config=_CONFIG), boto3.client("sqs", config=_CONFIG)
     return LookAfterBatch(
         settings=settings,
@@ -152,12 +155,13 @@ def build_batch() -> LookAfterBatch:
 
 
 def build_sweep() -> Sweep:
-    settings = read_settings(SweepSettings, os.environ)
+    settings = _settings(SweepSettings)
     return Sweep(
         settings=settings,
         ledger=_ledger(settings, Actor.SWEEP),
         executions=_executions(settings.jobs_machine_arn),
         budgets=Budgets(_dynamodb(), settings.limits_table),
+        departures=_departures(settings),
         finalizer=Finalizer(boto3.client("lambda", config=_CONFIG), settings.finalize_function),
         now=time.time,
     )
@@ -167,6 +171,16 @@ def deployed_catalogue() -> Catalogue:
     """The models of the documents that the layer holds, read in the order of their names, ``toapis.json`` first."""
     files = sorted(_MODELS.glob("*.json"), key=lambda file: (file.name != "toapis.json", file.name))
     return read_catalogue((f"models/{file.name}", file.read_bytes()) for file in files)
+
+
+def _settings(kind: type[_Settings]) -> _Settings:
+    settings = read_settings(kind, os.environ)
+    name_machine(settings.jobs_machine_arn)
+    return settings
+
+
+def _departures(settings: SubmitSettings | SweepSettings) -> Departures:
+    return Departures(_dynamodb(), settings.limits_table, step_between(settings.submits_per_second))
 
 
 def _bus() -> Bus:

@@ -36,6 +36,10 @@ class Departures:
         answer = self._client.get_item(TableName=self._table, Key=self._key, ConsistentRead=True)
         return _schedule(answer.get("Item", {}))
 
+    def waiting(self, now: int) -> int:
+        """How many jobs wait for their departure."""
+        return self.read().waiting(now, self._step)
+
     def take(self, now: int, last: int) -> tuple[Schedule, Departure]:
         """The schedule after its next departure was taken, and that departure, as ``Schedule.taken`` gives them.
 

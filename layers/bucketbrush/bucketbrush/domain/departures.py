@@ -64,6 +64,10 @@ class Schedule(Frozen):
         )
         return after, Departure(at=leaves_at - self.shift, in_front=True)
 
+    def waiting(self, now: int, step: int) -> int:
+        """How many departures are ahead."""
+        return max(0, (self.next_departure - max(now, self.stopped_until) - 1) // step)
+
     def leaves_at(self, departure: Departure) -> int:
         """When a departure leaves, as it stands now; one that was missed leaves as soon as the schedule runs again."""
         return max(self._due(departure), self.stopped_until)

@@ -100,6 +100,11 @@ class Result(Frozen):
     estimated_usd: float | None = None
     billed_usd: float | None = None
 
+    @property
+    def asked_at(self) -> int:
+        """When somebody asked for the job: the drop of its file, or the request."""
+        return self.requested_at or self.created_at
+
 
 class StoredObject(Frozen):
     bucket: str
