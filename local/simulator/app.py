@@ -61,6 +61,7 @@ class World:
 
     def __init__(self, settings: Settings, files: FileStore, clock: Callable[[], float] = time.monotonic) -> None:
         self.settings, self.files, self.clock = settings, files, clock
+        self.api_key = settings.api_key
         chance = Random(settings.seed)
         self.book = TaskBook(
             clock, settings.queue_seconds, settings.task_seconds, settings.jitter, chance, files.is_upload
@@ -74,7 +75,7 @@ class World:
         self.reused_connections = 0  # requests on a connection that had carried one before; those of control apart
 
     def reset(self) -> None:
-        """As if just started."""
+        """As if just started, but for the key."""
         self.studio.clear()
         self.book.clear()
         self.uploads.records.clear()
@@ -168,9 +169,7 @@ class Api:
     def _authorise(self, request: Request) -> None:
         """Both model pages, section "Authorizations": `Authorization: Bearer YOUR_API_KEY`."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not secrets.compare_digest(
-            key.encode(), self._world.settings.api_key.encode()
-        ):
+        if scheme.lower() != "bearer" or not secrets.compare_digest(key.encode(), self._world.api_key.encode()):
             raise RefusedError(401, "unauthorized", "invalid API key", "authentication_error")
 
 
@@ -213,6 +212,7 @@ class Control:
             Route("/_simulator/tasks", self.tasks, methods=["GET"]),
             Route("/_simulator/uploads", self.uploads, methods=["GET"]),
             Route("/_simulator/reset", self.reset, methods=["POST"]),
+            Route("/_simulator/key", self.change_key, methods=["PUT"]),
             Route("/_simulator/faults", self.list_faults, methods=["GET"]),
             Route("/_simulator/faults", self.arm, methods=["POST"]),
             Route("/_simulator/faults", self.disarm, methods=["DELETE"]),
@@ -242,6 +242,15 @@ class Control:
     async def reset(self, _: Request) -> Response:
         """Forget tasks, uploads, faults and files; submits have their whole burst again."""
         self._world.reset()
+        return JSONResponse({"status": "ok"})
+
+    async def change_key(self, request: Request) -> Response:
+        """`{"api_key": "..."}`: the one that is taken from now on; the one before gets 401."""
+        body = await _json(request)
+        api_key = body.get("api_key") if isinstance(body, dict) else None
+        if not (isinstance(api_key, str) and api_key):
+            raise RefusedError(400, "invalid_request", "api_key must be a text that is not empty")
+        self._world.api_key = api_key
         return JSONResponse({"status": "ok"})
 
     async def list_faults(self, _: Request) -> Response:

@@ -130,6 +130,11 @@ class Simulator:
         """Counts: tasks, submits_refused (by `submits_per_second`), keys_sent_to_files, reused_connections."""
         return self._control("GET", "health")
 
+    def change_key(self, api_key: str) -> None:
+        """Take this key from now on; the one before gets 401. It outlives a reset."""
+        self._control("PUT", "key", {"api_key": api_key})
+        self.api_key = api_key
+
     def reset(self) -> None:
         """Forget tasks, uploads, faults and files; submits have their whole burst again."""
         self._control("POST", "reset")

@@ -164,6 +164,23 @@ def test_the_file_host_refuses_a_key_and_remembers_it(simulator, simulator_api):
     assert simulator.health()["keys_sent_to_files"] == 1
 
 
+def test_a_changed_key_is_taken_at_once_and_the_one_before_no_more(simulator, simulator_api):
+    before = simulator.api_key
+    simulator.change_key("sk-another")
+    try:
+        assert simulator_api.submit().status_code == 401
+        headers = {"Authorization": "Bearer sk-another"}
+        assert simulator_api.anyone.get("/v1/images/generations/none", headers=headers).status_code == 404
+        for body in ({}, {"api_key": ""}, {"api_key": 7}, ["sk"]):
+            refused = simulator_api.anyone.put("/_simulator/key", json=body)
+            assert (refused.status_code, refused.json()["error"]["code"]) == (400, "invalid_request")
+        simulator.reset()
+        assert simulator_api.submit().status_code == 401
+    finally:
+        simulator.change_key(before)
+    assert simulator_api.submit().status_code == 200
+
+
 def test_reset_forgets_tasks_uploads_faults_and_files(simulator, simulator_api):
     task_id = simulator_api.accepted()
     simulator_api.client.post("/v1/uploads/images", files={"file": picture()})

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import boto3
-from aws_lambda_powertools.utilities.parameters.base import DEFAULT_PROVIDERS  # type: ignore[attr-defined]
 
 from bucketbrush import wiring
 from tests.contract.aws import client, name
@@ -359,12 +358,11 @@ class World:
         """Invoke a function in a new environment. Raises TaskFailed as Lambda reports it."""
         self._names[function] += 1
         label = f"{function} {self._names[function]}"
-        for provider in DEFAULT_PROVIDERS.values():
-            provider.clear_cache()  # the cached key; making the client anew takes longer than all the rest
         context = _Context(f"{self.tables['JobsTable']} {label}", int(self._now) + self.rig.timeout(function))
         self.calls.append((function, event))
         try:
             with patch.dict(os.environ, self._environments[function]), self.tap.invocation(label):
+                wiring._secrets().clear_cache()  # making the client anew takes longer than all the rest
                 return json.loads(json.dumps(_load(function)["handler"](event, context)))
         except Killed:
             raise TaskFailed("Sandbox.Timedout") from None

@@ -168,6 +168,33 @@ MUTATIONS = (
         '            ContentType="application/json",\n',
     ),
     Mutation(
+        "repeat the POST with another key",
+        f"{_PACKAGE}/adapters/toapis.py",
+        'with self._minding_the_key("submit", answer):\n',
+        """if self._has_new_key(answer):
+            answer = self._ask("POST", self._generations, json=body)
+        with self._minding_the_key("submit", answer):
+""",
+    ),
+    Mutation(
+        "read a refused key from the cache",
+        f"{_PACKAGE}/adapters/secrets.py",
+        "force_fetch=anew",
+        "force_fetch=False",
+    ),
+    Mutation(
+        "keep to a key that was replaced",
+        f"{_PACKAGE}/adapters/toapis.py",
+        "self._keys.append(key)",
+        "self._keys.insert(0, key)",
+    ),
+    Mutation(
+        "end a job for a key that was replaced",
+        f"{_PACKAGE}/adapters/toapis.py",
+        "raise KeyReplaced(",
+        "raise KeyRefused(",
+    ),
+    Mutation(
         "take half a picture for a whole one",
         f"{_PACKAGE}/adapters/objects.py",
         "if not is_whole(kind, self._tail):",

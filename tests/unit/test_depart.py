@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bucketbrush.domain.errors import ProviderBusy, ProviderUnreachable, RateLimited, SubmitUnanswered
+from bucketbrush.domain.errors import KeyReplaced, ProviderBusy, ProviderUnreachable, RateLimited, SubmitUnanswered
 from bucketbrush.domain.jobs import Departure, Outcome
 from bucketbrush.domain.life import State
 from bucketbrush.settings import UnknownPolicy
@@ -113,7 +113,11 @@ def test_a_429_keeps_everybody_back_and_the_refused_one_leaves_first(
 
 @pytest.mark.parametrize(
     ("problem", "inserted"),
-    [(ProviderBusy("submit: HTTP 503."), 0), (ProviderUnreachable("submit: no connection."), 250)],
+    [
+        (ProviderBusy("submit: HTTP 503."), 0),
+        (ProviderUnreachable("submit: no connection."), 250),
+        (KeyReplaced("submit: HTTP 401."), 250),
+    ],
 )
 def test_what_concerns_one_job_keeps_nobody_else_back(world: World, problem: Exception, inserted: int) -> None:
     world.api.submits = [problem, "tsk_2"]

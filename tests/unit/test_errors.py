@@ -14,6 +14,7 @@ from bucketbrush.domain.errors import (
     BucketbrushError,
     ContentRefused,
     KeyRefused,
+    KeyReplaced,
     Money,
     ProviderBusy,
     ProviderRefused,
@@ -85,6 +86,7 @@ def test_what_helps_when_it_is_tried_again() -> None:
         "ProviderUnreachable",
         "ProviderBusy",
         "RateLimited",
+        "KeyReplaced",
         "TaskUnreadable",
         "DurationsUnavailable",
         "TaskUnfinished",
@@ -126,5 +128,5 @@ def test_an_unreadable_task_knows_whether_it_was_refused() -> None:
 
 
 def test_busy_knows_its_time() -> None:
-    for kind in (ProviderBusy, RateLimited):
+    for kind in (ProviderBusy, RateLimited, KeyReplaced):
         assert (kind("x", 7).retry_after, kind("x").retry_after) == (7, None)

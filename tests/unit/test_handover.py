@@ -13,6 +13,7 @@ from bucketbrush.domain.errors import (
     ApiKeyMissing,
     HandoverUnfinished,
     KeyRefused,
+    KeyReplaced,
     Money,
     ProviderBusy,
     ProviderRefused,
@@ -237,6 +238,7 @@ def test_young_uploads_are_used_again_after_a_refusal(world: World) -> None:
         (RateLimited("429", 40), State.ACCEPTED, 40),
         (ProviderBusy("503"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
         (ProviderUnreachable("broken off"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
+        (KeyReplaced("401"), State.ACCEPTED, 1),
         (HandoverUnfinished("later"), State.ACCEPTED, 1),
     ],
 )

@@ -13,6 +13,7 @@ from bucketbrush.domain.errors import (
     AgainRefused,
     ApiKeyMissing,
     JobBusy,
+    KeyReplaced,
     Money,
     ProviderBusy,
     ProviderRefused,
@@ -54,6 +55,7 @@ LOOKUP_SECONDS = SUBMIT_SETTINGS.lookup_seconds
 MAX_QUEUE_SECONDS = SUBMIT_SETTINGS.max_queue_seconds
 START = 1000
 EDITING = {"model": "gpt-image-1.5-official", "prompt": PROMPT}
+REFUSED_FOR_NOW = [RateLimited("429"), ProviderBusy("503"), ProviderUnreachable("refused"), KeyReplaced("401")]
 
 
 def order(drop: Drop) -> Order:
@@ -280,6 +282,7 @@ def test_not_being_able_to_look_is_not_finding_nothing_for_a_day(
         (ProviderBusy("503", 7), State.ACCEPTED, 7),
         (ProviderBusy("503"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
         (ProviderUnreachable("refused"), State.ACCEPTED, SUBMIT_SETTINGS.refused_wait_seconds),
+        (KeyReplaced("401"), State.ACCEPTED, 1),
         (SubmitUnanswered("lost"), State.SUBMITTING, SUBMIT_SETTINGS.lookup_wait_seconds),
     ],
 )
@@ -521,7 +524,7 @@ def test_the_sweep_finds_a_job_whose_first_submit_was_killed(world: World) -> No
 # ---- MaxQueueSeconds -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("answer", [RateLimited("429"), ProviderBusy("503"), ProviderUnreachable("refused")])
+@pytest.mark.parametrize("answer", REFUSED_FOR_NOW)
 def test_a_job_that_could_not_be_sent_expires_unpaid_at_the_second(world: World, answer: Exception) -> None:
     drop = world.drop()
     world.api.submits = [answer]
@@ -603,6 +606,7 @@ SECOND_ANSWERS = [
     RateLimited("429", 40),
     ProviderBusy("503", 40),
     ProviderUnreachable("refused"),
+    KeyReplaced("401"),
     ProviderRefused("submit: HTTP 402."),
     SubmitUnanswered("lost"),
 ]
@@ -752,7 +756,7 @@ def test_each_month_has_its_own_budget(world: World) -> None:
     assert (budget(world), budget(world, NEXT_MONTH)) == ((PRICE, 0), (PRICE, 0))
 
 
-@pytest.mark.parametrize("answer", [RateLimited("429"), ProviderBusy("503"), ProviderUnreachable("refused")])
+@pytest.mark.parametrize("answer", REFUSED_FOR_NOW)
 def test_what_is_reserved_is_kept_over_a_refusal_for_now(world: World, answer: Exception) -> None:
     """Also when the month ends meanwhile, or the budget has no room left for it: it has its share."""
     budgeted(world, "0.02")

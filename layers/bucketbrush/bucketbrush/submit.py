@@ -24,6 +24,7 @@ from bucketbrush.domain.errors import (
     DeparturesFull,
     HandoverUnfinished,
     IntakePaused,
+    KeyReplaced,
     PriceUnknown,
     ProviderBusy,
     ProviderRefused,
@@ -45,7 +46,7 @@ from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
 _FREE: dict[str, Any] = {"owner": "", "lease_until": 0}
-_SOON = 1  # seconds until a hand-over goes on
+_SOON = 1  # seconds until what nothing stands in the way of goes on
 _COMPANION_SECONDS = 3  # between two looks for a mask or sidecar
 _JITTER_SECONDS = 10
 
@@ -314,7 +315,7 @@ class Submit:
         return self.ledger.change(job, state=state, next_check=self._next_check(until), **held, **facts, **_FREE)
 
     def _least_hold(self, reason: BucketbrushError) -> int:
-        if isinstance(reason, HandoverUnfinished):
+        if isinstance(reason, HandoverUnfinished | KeyReplaced):
             return _SOON
         if isinstance(reason, CompanionAwaited):
             return _COMPANION_SECONDS

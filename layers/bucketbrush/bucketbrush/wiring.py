@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from botocore.config import Config
 
 from bucketbrush.adapters.announcements import Announcements, Bus, Topic
@@ -24,7 +25,7 @@ from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.adapters.objects import Objects
 from bucketbrush.adapters.queues import Queue
 from bucketbrush.adapters.references import Presigner
-from bucketbrush.adapters.secrets import read_api_key
+from bucketbrush.adapters.secrets import ApiKey
 from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.batch import LookAfterBatch
 from bucketbrush.bill import LookForBill
@@ -212,8 +213,14 @@ def _delay(longest: float) -> None:
 
 
 def _provider(settings: ProviderSettings, result_hosts: tuple[str, ...] = ()) -> ToApis:
-    key = read_api_key(settings.api_key_secret_arn)
-    return ToApis(settings.api_base_url, key, settings.provider_timeout_seconds, result_hosts)
+    key = ApiKey(_secrets(), settings.api_key_secret_arn)
+    return ToApis(settings.api_base_url, key.read(), settings.provider_timeout_seconds, result_hosts, key.read_anew)
+
+
+@cache
+def _secrets() -> SecretsProvider:
+    """Bounded as what comes aside: the key may be read anew between a refusal and the row that says so."""
+    return SecretsProvider(boto_config=_ASIDE)
 
 
 def _signing_client(credentials: "CredentialsTypeDef") -> "S3Client":

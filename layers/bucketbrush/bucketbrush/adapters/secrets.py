@@ -1,38 +1,51 @@
 """The API key, from Secrets Manager."""
 
 import json
+from dataclasses import dataclass
 
-from aws_lambda_powertools.utilities import parameters
-from aws_lambda_powertools.utilities.parameters.constants import DEFAULT_PROVIDERS
+from aws_lambda_powertools.utilities.parameters import SecretsProvider
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from bucketbrush.domain.errors import ApiKeyMissing
 
-# Left alone, a client waits 60 seconds for each of its reads.
-_CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3})
 
+@dataclass(frozen=True)
+class ApiKey:
+    """A secret that is the key itself or JSON ``{"api_key": "..."}``. ``provider`` keeps what it has read."""
 
-def read_api_key(secret_arn: str) -> str:
-    """The key, cached for five minutes by Powertools. The secret is the key itself or JSON ``{"api_key": "..."}``.
+    provider: SecretsProvider
+    secret_arn: str
 
-    Raises ApiKeyMissing naming the secret when it is not there or holds no key; a fault of the service passes through.
-    """
-    if "secrets" not in DEFAULT_PROVIDERS:  # where Powertools keeps its own
-        DEFAULT_PROVIDERS["secrets"] = parameters.SecretsProvider(boto_config=_CONFIG)
-    try:
-        secret: object = parameters.get_secret(secret_arn)
-    except GetParameterError as error:
-        if _has_no_value(error.__context__):
-            raise ApiKeyMissing(f"secret {secret_arn}: found no value.") from None
-        raise
-    value = secret.strip() if isinstance(secret, str) else ""
-    if value.startswith("{"):
-        value = _field(value)
-    if not value or not value.isascii() or not value.isprintable() or " " in value:
-        raise ApiKeyMissing(f'secret {secret_arn}: found no key; allowed: the key, or {{"api_key": "..."}}.')
-    return value
+    def read(self, *, anew: bool = False) -> str:
+        """The key, at most five minutes old (Powertools, "Parameters"), or as the secret holds it now.
+
+        Raises ApiKeyMissing naming the secret when it is not there or holds no key; a fault of the service passes
+        through.
+        """
+        try:
+            secret: object = self.provider.get(self.secret_arn, force_fetch=anew)
+        except GetParameterError as error:
+            if _has_no_value(error.__context__):
+                raise ApiKeyMissing(f"secret {self.secret_arn}: found no value.") from None
+            raise
+        value = secret.strip() if isinstance(secret, str) else ""
+        if value.startswith("{"):
+            value = _field(value)
+        if not value or not value.isascii() or not value.isprintable() or " " in value:
+            allowed = 'the key, or {"api_key": "..."}'
+            raise ApiKeyMissing(f"secret {self.secret_arn}: found no key; allowed: {allowed}.")
+        return value
+
+    def read_anew(self) -> str | None:
+        """The key as the secret holds it now, which is kept from then on; None when it cannot be read.
+
+        Whoever asks has something worse to tell: that the key it had was refused.
+        """
+        try:
+            return self.read(anew=True)
+        except (ApiKeyMissing, GetParameterError):
+            return None
 
 
 def _has_no_value(cause: BaseException | None) -> bool:

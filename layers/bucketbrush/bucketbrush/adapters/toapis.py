@@ -8,9 +8,10 @@ import re
 import secrets
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import cache
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ from bucketbrush.adapters.answers import (
 )
 from bucketbrush.domain.addresses import MAX_LINK_BYTES, MAX_PORT, api_origin, is_below, is_loopback
 from bucketbrush.domain.errors import (
+    KeyRefused,
+    KeyReplaced,
     LinkDead,
     ProviderBusy,
     ProviderUnreachable,
@@ -52,27 +55,33 @@ class ToApis:
     Every request opens a connection of its own: between two invocations a Lambda environment is frozen and its kept
     sockets die, and a request written to a dead socket looks like a lost answer. ``timeout`` is in seconds and holds
     for each read or write and for an answer's body as a whole; connecting gets five. ``result_hosts`` are the ends of
-    host names that results are fetched from. Raises ValueError when ``base_url`` is no address of an API.
+    host names that results are fetched from. ``read_key`` gives the key as it is now, or None; it is called once, when
+    the API does not know ``api_key`` (401). Raises ValueError when ``base_url`` is no address of an API.
     """
 
     def __init__(
-        self, base_url: str, api_key: str, timeout: float, result_hosts: tuple[str, ...] = RESULT_HOSTS
+        self,
+        base_url: str,
+        api_key: str,
+        timeout: float,
+        result_hosts: tuple[str, ...] = RESULT_HOSTS,
+        read_key: Callable[[], str | None] = lambda: None,
     ) -> None:
         origin = httpx.URL(api_origin(base_url))
         self._is_local = is_loopback(origin.host)
         self._generations = origin.join("/v1/images/generations")
         self._uploads = origin.join("/v1/uploads/images")
         self._result_hosts = tuple(host.strip(" .").lower() for host in result_hosts)
-        self._api_key = api_key
-        self._api_headers = {"Authorization": f"Bearer {api_key}", "Accept-Encoding": "identity"}
+        self._keys = [api_key]  # the last one is in use
+        self._read_key = read_key
         self._seconds = timeout
         self._timeout = httpx.Timeout(timeout, connect=_CONNECT_SECONDS)
 
     def submit(self, body: dict[str, Any]) -> str:
         """Send one task and return its id. Never repeats the request.
 
-        Raises ProviderUnreachable (never written), ProviderBusy (refused for now), ProviderRefused or one below it
-        (refused for good) or SubmitUnanswered (a paid task may exist).
+        Raises ProviderUnreachable (never written), ProviderBusy or one below it (refused for now), ProviderRefused or
+        one below it (refused for good) or SubmitUnanswered (a paid task may exist).
         """
         try:
             answer = self._ask("POST", self._generations, json=body)
@@ -82,18 +91,23 @@ class ToApis:
             raise SubmitUnanswered(
                 f"submit: the connection ended without an answer ({type(error).__name__})."
             ) from None
-        return read_submit(answer, (self._api_key, str(body.get("prompt", ""))))
+        with self._minding_the_key("submit", answer):
+            return read_submit(answer, (*self._keys, str(body.get("prompt", ""))))
 
     def find(self, name: str, prompt: str = "") -> Task | None:
         """The task of this id or ``client_business_id``; None when the provider knows none.
 
-        A failed task's text that echoes ``prompt`` loses it. Raises TaskUnreadable.
+        It is asked for once more when the key was replaced. A failed task's text that echoes ``prompt`` loses it.
+        Raises TaskUnreadable.
         """
+        url = httpx.URL(f"{self._generations}/{quote(name, safe='')}")
         try:
-            answer = self._ask("GET", httpx.URL(f"{self._generations}/{quote(name, safe='')}"))
+            answer = self._ask("GET", url)
+            if self._has_new_key(answer):
+                answer = self._ask("GET", url)
         except httpx.HTTPError as error:
             raise TaskUnreadable(f"status: no answer ({type(error).__name__}).") from None
-        return read_task(name, answer, (self._api_key, prompt))
+        return read_task(name, answer, (*self._keys, prompt))
 
     def read(self, task_id: str, prompt: str = "") -> Task:
         """One look at a task that must be there. Raises TaskUnreadable."""
@@ -105,7 +119,7 @@ class ToApis:
     def upload(self, name: str, content_type: str, size: int, chunks: Iterator[bytes]) -> str:
         """Hand a picture of ``size`` bytes over, piece by piece, and return the public link to the provider's copy.
 
-        It costs nothing and may be repeated. Raises ProviderRefused or one below it, ProviderBusy, and
+        It costs nothing and may be repeated. Raises ProviderRefused and ProviderBusy or one below them, and
         ProviderUnreachable, also when ``chunks`` are not ``size`` bytes; what they raise passes through.
         """
         boundary = secrets.token_hex(16)
@@ -119,7 +133,8 @@ class ToApis:
             answer = self._ask("POST", self._uploads, headers=headers, content=_exactly(size, chunks, head, tail))
         except httpx.HTTPError as error:
             raise ProviderUnreachable(f"upload: the connection ended ({type(error).__name__}).") from None
-        url = read_upload(answer, (self._api_key,))
+        with self._minding_the_key("upload", answer):
+            url = read_upload(answer, tuple(self._keys))
         try:
             self._parsed(url, "link")
         except LinkDead as problem:
@@ -194,8 +209,9 @@ class ToApis:
     def _ask(self, method: str, url: httpx.URL, headers: dict[str, str] | None = None, **content: Any) -> Answer:
         """One request to the API and its answer, cut when it is too long. Raises httpx.HTTPError."""
         body = bytearray()
+        key_headers = {"Authorization": f"Bearer {self._keys[-1]}", "Accept-Encoding": "identity"}
         with (
-            self._client(self._api_headers) as client,
+            self._client(key_headers) as client,
             _opened(client, method, url, headers=headers, **content) as answer,
         ):
             until = time.monotonic() + self._seconds
@@ -207,6 +223,27 @@ class ToApis:
                 if time.monotonic() > until:
                     raise httpx.ReadTimeout("the answer came too slowly")
             return Answer(answer.status_code, answer.headers, bytes(body))
+
+    @contextmanager
+    def _minding_the_key(self, step: str, answer: Answer) -> Iterator[None]:
+        """A refusal of the key is KeyReplaced while there is another one; who repeats the POST is the caller."""
+        try:
+            yield
+        except KeyRefused:
+            if self._has_new_key(answer):
+                raise KeyReplaced(f"{step}: HTTP {answer.status}; the secret holds another API key by now.") from None
+            raise
+
+    def _has_new_key(self, answer: Answer) -> bool:
+        """Whether the API does not know the key (401) and there is another one by now, which is used from here on."""
+        if answer.status != HTTPStatus.UNAUTHORIZED:
+            return False
+        read_key, self._read_key = self._read_key, lambda: None
+        key = read_key()
+        if key is None or key in self._keys:
+            return False
+        self._keys.append(key)
+        return True
 
     def _client(self, headers: dict[str, str]) -> httpx.Client:
         return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls())

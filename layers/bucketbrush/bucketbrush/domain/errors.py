@@ -27,7 +27,8 @@ holds a key, a signed URL or a prompt.
     |-- AgainRefused          a job that may not run again like this
     |-- ProviderUnreachable   the request was never written
     |-- ProviderBusy          refused for now
-    |   `-- RateLimited       for all jobs of the account (429, 503 rate_limit_unavailable)
+    |   |-- RateLimited       for all jobs of the account (429, 503 rate_limit_unavailable)
+    |   `-- KeyReplaced       the API key is no more (401), and there is another one by now
     |-- ProviderRefused       refused for good
     |   |-- ContentRefused    the prompt or a picture breaks the provider's rules (422, content_policy_violation)
     |   |-- AccountEmpty      no money left (402, insufficient_quota)
@@ -192,6 +193,10 @@ class ProviderBusy(BucketbrushError):
 
 class RateLimited(ProviderBusy):
     """The account's submits of a second are used up: whoever comes next would be refused too."""
+
+
+class KeyReplaced(ProviderBusy):
+    advice = "Nothing was paid: the job is sent again with the new key by itself."
 
 
 class ProviderRefused(BucketbrushError):
