@@ -2,16 +2,17 @@
 PYTHON ?= python3
 UV := .venv/uv/bin/uv
 PY := .venv/dev/bin/python
+LOCKED := layers/dependencies/requirements.txt $(wildcard requirements/*.txt)
 # Commands that start often (the SAM CLI above all) are several times slower without their bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local simulator live cost browser schemas test bench chaos mutations lint format lock clean
+.PHONY: help setup demo local simulator live cost browser schemas test scan audit bench chaos mutations lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready .venv/cli/.ready ## create the locked environments
+setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready .venv/cli/.ready .venv/scan/.ready ## create the locked environments
 
 .venv/uv/.ready: requirements/uv.txt
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit(f"Python 3.11 or newer is needed; $(PYTHON) is {sys.version.split()[0]}. Name another one: make PYTHON=python3.13")'
@@ -51,6 +52,16 @@ schemas: .venv/dev/.ready ## write docs/schemas from the models; a test compares
 test: setup lint ## lint, types and every layer of tests
 	@$(PY) -m pytest -n 2 $(PYTEST)
 
+scan: setup ## what checkov, cfn-lint and bandit find, offline, and what is suppressed with which reason
+	@$(PY) -m tests.template.scan
+
+# --strict, because an index that says nothing about a package would otherwise pass for one without advisories.
+audit: .venv/scan/.ready ## ask PyPI for advisories about all locked packages; needs the network
+	@failed=0; for file in $(LOCKED); do \
+	  echo "$$file"; \
+	  .venv/scan/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$file || failed=1; \
+	done; exit $$failed
+
 bench: setup ## measure pace, order, looks and prices, and compare with the goals; one section: make bench SECTION=polling
 	@PYTHONPATH=layers/bucketbrush $(PY) -m tests.bench $(SECTION)
 
@@ -74,7 +85,7 @@ lock: .venv/uv/.ready ## compile the locked requirements anew from pyproject.tom
 	@compile="$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) pyproject.toml"; \
 	set -e; $$compile -o layers/dependencies/requirements.txt; \
 	$$compile --group dev -c layers/dependencies/requirements.txt -o requirements/dev.txt; \
-	for group in uv engine lambda sam cli; do \
+	for group in uv engine lambda sam cli scan; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) --group $$group -o requirements/$$group.txt; \
 	done
 

@@ -444,6 +444,7 @@ def test_messages_are_taken_one_at_a_time(resources: Resources) -> None:
             "EventSourceArn": _arn("ExecutionEndedQueue"),
             "FunctionName": {"Ref": "SweepFunction"},
             "BatchSize": 1,
+            "ScalingConfig": {"MaximumConcurrency": 2},
         },
     }
 

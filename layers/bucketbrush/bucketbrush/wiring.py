@@ -209,7 +209,7 @@ def _dynamodb() -> "DynamoDBClient":
 
 def _delay(longest: float) -> None:
     """A random part of it, so that those who met do not meet again."""
-    time.sleep(random.uniform(0, longest))  # noqa: S311 - no secret
+    time.sleep(random.uniform(0, longest))  # noqa: S311  # nosec B311 # no secret
 
 
 def _provider(settings: ProviderSettings, result_hosts: tuple[str, ...] = ()) -> ToApis:
