@@ -110,8 +110,13 @@ def test_a_task_that_is_done_at_the_last_look_is_no_expired_one(system: System, 
 
 
 def _state_entered(system: System, job_id: str, state: str) -> bool:
-    pages = system.client("stepfunctions").get_paginator("get_execution_history")
-    events = (event for page in pages.paginate(executionArn=system.execution_arn(job_id)) for event in page["events"])
+    """Not yet, too, while the job has its row and no execution."""
+    sfn = system.client("stepfunctions")
+    pages = sfn.get_paginator("get_execution_history").paginate(executionArn=system.execution_arn(job_id))
+    try:
+        events = [event for page in pages for event in page["events"]]
+    except sfn.exceptions.ExecutionDoesNotExist:
+        return False
     return any(event.get("stateEnteredEventDetails", {}).get("name") == state for event in events)
 
 
