@@ -1,4 +1,4 @@
-"""`make mutations`: break each promise's mechanism on purpose and see that its test fails.
+"""`make mutations`: break what keeps each promise and stops each threat on purpose and see that its test fails.
 
 Each mutation works on a copy of the working tree; the tree itself is never touched.
 """
@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 from tests.mutations.mutations import MUTATIONS, ROOT, Mutation
+from tests.mutations.threats import THREATS
 
 _FAILED = 1  # pytest's exit code for tests that ran and failed; every other one is a fault of ours
 _LEFT_OUT = (".venv", "build", ".aws-sam", "__pycache__", ".git", ".mypy_cache", ".ruff_cache", ".pytest_cache")
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="mutations to run (default: all)")
     parser.add_argument("--times", type=int, default=1, help="how often each must be noticed")
     options = parser.parse_args()
-    chosen = [mutation for mutation in MUTATIONS if not options.names or mutation.name in options.names]
+    chosen = [mutation for mutation in (*MUTATIONS, *THREATS) if not options.names or mutation.name in options.names]
     with tempfile.TemporaryDirectory(prefix="mutations-") as folder:
         copy = Path(folder) / "tree"
         shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(*_LEFT_OUT))

@@ -1,4 +1,4 @@
-"""What must not be broken unnoticed: one mutation for each mechanism behind docs/promises.md."""
+"""What must not be broken unnoticed: one mutation for each mechanism behind docs/promises.md (others: ``threats``)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PROMISES = (ROOT / "docs" / "promises.md").read_text()
+SECURITY = (ROOT / "docs" / "security.md").read_text()
 _TEST = re.compile(r"`(tests/[\w/]+\.py::\w+)`")
 _PACKAGE = "layers/bucketbrush/bucketbrush"
 
@@ -23,9 +24,10 @@ class Mutation:
 
     @property
     def test(self) -> str:
-        """The test that docs/promises.md names beside the mutation."""
-        (row,) = [row for row in PROMISES.splitlines() if f"*{self.name}*" in row]
-        return _TEST.findall(row)[0]
+        """The test that stands beside the mutation: in docs/promises.md and docs/security.md the same."""
+        rows = [row for row in f"{PROMISES}\n{SECURITY}".splitlines() if f"*{self.name}*" in row]
+        (test,) = {_TEST.findall(row)[0] for row in rows}
+        return test
 
     def applied_to(self, text: str) -> str:
         if text.count(self.old) != 1:

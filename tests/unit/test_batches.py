@@ -238,6 +238,14 @@ def test_a_summary_names_a_hundred_lines_and_cuts_what_is_said_of_them() -> None
     assert len(found.model_dump_json()) < 262_144
 
 
+def test_what_is_said_of_a_line_fits_where_all_lines_are_read_at_once() -> None:
+    rejected = Verdict(outcome=Outcome.REJECTED, message="x" * 16_000)
+    end = line_end(
+        Line(number=1, start=0, length=2), "cats-1", job(1, Outcome.REJECTED).model_copy(update={"verdict": rejected})
+    )
+    assert len(end.model_dump_json()) < 1500
+
+
 def test_a_file_that_is_refused_is_rejected_and_one_that_went_is_unknown() -> None:
     problem = RecipeInvalid("inbox/a.jobs.jsonl: found that this version was deleted.")
     refused = summarise_unread(BATCH.model_copy(update={"jobs": None}), problem, "", 3000)

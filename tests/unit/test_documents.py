@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bucketbrush.domain.errors import EventUnreadable, RequestConflict
-from bucketbrush.domain.jobs import Line, ObjectVersion, Outcome, line_job_id
+from bucketbrush.domain.jobs import Line, ObjectVersion, Outcome, dropped_job_id, line_job_id
 from bucketbrush.domain.life import State
 from bucketbrush.intake import BatchLine, Request
 from bucketbrush.submit import Order
@@ -297,6 +297,21 @@ def test_the_day_is_that_of_the_drop(world: World) -> None:
     assert sent(world)["prompt"] == "2026-11-20"
 
 
+def test_what_a_value_holds_is_never_a_field(world: World) -> None:
+    world.preset(prompt="A {metadata.x} cat")
+    world.inbox.metadata[CAT] = {"x": 'big", "n": 10, "size": "9:16", "y": "'}
+    taken(world, world.drop())
+    assert sent(world)["prompt"] == 'A big", "n": 10, "size": "9:16", "y": " cat'
+    assert (sent(world)["n"], sent(world)["size"]) == (1, "1:1")
+
+
+def test_variables_do_not_make_a_flood_of_a_preset(world: World) -> None:
+    world.preset(model=EDITING, prompt="{metadata.x}" * 1000)
+    world.inbox.metadata[CAT] = {"x": "é" * 900}
+    message = said(taken(world, world.drop()))
+    assert "preset default: prompt: found 1,800,000 bytes with its variables filled; allowed: at most 262," in message
+
+
 def test_metadata_that_a_variable_needs_is_asked_for(world: World) -> None:
     world.preset(prompt="in {metadata.season}")
     message = said(taken(world, world.drop()))
@@ -395,6 +410,17 @@ def test_a_line_of_a_batch_is_a_job_of_its_own(world: World) -> None:
     assert jobs[2].results_at == f"results/of/night/{jobs[2].job_id}/{{index}}.{{ext}}"
 
 
+def test_of_an_endless_line_no_more_is_read_than_a_document_may_have(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop, lengths = world.drop("inbox/night.jobs.jsonl", b"x" * 300_000), []
+    read = world.inbox.read_range
+    monkeypatch.setattr(world.inbox, "read_range", lambda *place: lengths.append(place[-1]) or read(*place))
+    line = BatchLine(drop.source, Line(number=1, start=0, length=900_000_000), "night-1", 1000)
+    assert "found more than 262,144 bytes" in said(taken(world, line))
+    assert lengths == [262_145]
+
+
 def test_a_batch_is_handed_to_its_own_queue(world: World) -> None:
     drop = world.drop("inbox/of/night.JOBS.jsonl", b"{}\n")
     world.intake(drop, world.invocation())
@@ -465,6 +491,39 @@ def test_a_file_of_another_bucket_is_nobodys_job(world: World) -> None:
         with pytest.raises(EventUnreadable, match=f"bucket: found somebody-elses; allowed: {INBOX}"):
             world.intake(message, world.invocation())
     assert world.ledger.rows == {}
+
+
+@pytest.mark.parametrize("key", ["presets/poster.json", "private/diary.jobs.jsonl", "diary.jobs.jsonl"])
+def test_a_line_lies_among_the_drops(world: World, key: str) -> None:
+    source = ObjectVersion(bucket=INBOX, key=key, version_id="v1")
+    with pytest.raises(EventUnreadable, match=f"key: found {key}; allowed: one below inbox/"):
+        world.intake(BatchLine(source, Line(number=1, start=0, length=2), "x-1", 1), world.invocation())
+    assert world.ledger.rows == {}
+
+
+# ---- Executions that somebody else has started -----------------------------------------------------------------------
+
+FOREIGN = {"model": "gpt-image-2-vip", "prompt": "something dear", "n": 10, "resolution": "4k", "size": "1:1"}
+
+
+def test_a_document_for_the_name_of_a_drops_job_is_not_read(world: World) -> None:
+    world.no_key = RuntimeError("a crash")
+    drop = world.drop()
+    with pytest.raises(RuntimeError):
+        world.intake(drop, world.invocation())
+    world.no_key = None
+    world.intake.step(Order(dropped_job_id(drop.source, drop.sequencer), document=FOREIGN), world.invocation())
+    assert sent(world)["prompt"] == PROMPT
+
+
+def test_a_drop_whose_name_an_execution_took_is_not_passed_over(world: World) -> None:
+    """It stays in the queue, goes to the dead letters, and rings an alarm."""
+    drop = world.drop()
+    name = dropped_job_id(drop.source, drop.sequencer)
+    world.intake.step(Order(name, document=FOREIGN), world.invocation())
+    with pytest.raises(RequestConflict, match=f"inbox/cat.png: found that an execution without it is named {name}"):
+        world.intake(drop, world.invocation())
+    assert world.executions.started == []
 
 
 def test_listeners_hear_of_a_task_and_cannot_hold_it_up(world: World) -> None:

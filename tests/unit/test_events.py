@@ -158,11 +158,13 @@ def test_a_request_is_the_same_whichever_way_it_comes(message: dict[str, Any], r
         assert events.parse_request(message) == request_
 
 
+SOURCE: dict[str, Any] = {"bucket": "b", "key": "inbox/a.jobs.jsonl", "version_id": "v"}
+LINE = {"source": SOURCE, "number": 3, "start": 10, "length": 5, "batch": "a-1", "requested_at": 9}
+
+
 def test_a_line_of_a_batch_is_a_place_in_a_file() -> None:
-    source = {"bucket": "b", "key": "inbox/a.jobs.jsonl", "version_id": "v"}
-    line = {"source": source, "number": 3, "start": 10, "length": 5, "batch": "a-1", "requested_at": 9}
-    assert events.parse_message(json.dumps({"line": line})) == BatchLine(
-        ObjectVersion(**source), Line(number=3, start=10, length=5), "a-1", 9
+    assert events.parse_message(json.dumps({"line": LINE})) == BatchLine(
+        ObjectVersion(**SOURCE), Line(number=3, start=10, length=5), "a-1", 9
     )
 
 
@@ -201,6 +203,9 @@ def test_a_file_may_have_any_name(key: str) -> None:
         (json.dumps(requested(request_id=None)), "ImageJobRequested", ["detail.request_id"]),
         (json.dumps(requested(stack=None)), "ImageJobRequested", ["detail.stack"]),
         (json.dumps(requested(promt=SECRET)), "ImageJobRequested", ["detail.promt"]),
+        (json.dumps({"line": {**LINE, "number": 0, "start": -1}}), "LineCall", ["line.number", "line.start"]),
+        (json.dumps({"line": {**LINE, "length": -1, "requested_at": 1e15}}), "LineCall", ["line.length"]),
+        (json.dumps({"line": {**LINE, "length": 10**100, "requested_at": -1}}), "LineCall", ["line.requested_at"]),
         ('{"line": {"number": 1}}', "LineCall", ["line.start", "line.length", "line.source", "line.batch"]),
         ('{"again": "cat-1", "atempt": 2}', "AgainCall", ["atempt"]),
         (json.dumps({**dropped(), "detail": {"again": SECRET}}), "ObjectCreated", ["detail.bucket", "detail.object"]),
@@ -264,6 +269,15 @@ def test_an_unknown_shape_is_named_by_its_fields_and_not_quoted(shape: Any, even
     message = str(caught.value)
     assert [field for field in fields if f"{field}: " not in message] == []
     assert "secret plan" not in message
+
+
+def test_what_is_told_of_a_strangers_fields_has_bounds() -> None:
+    """Their names are the sender's, like their content."""
+    call = {"request_id": "1", "job": {}, **{f"{number} {SECRET * 100}": 1 for number in range(200)}}
+    with pytest.raises(EventUnreadable) as caught:
+        events.parse_request(call)
+    assert str(caught.value).count("Extra inputs are not permitted") == 20
+    assert len(str(caught.value)) < 3000
 
 
 def test_an_order_carries_the_document_as_it_is() -> None:

@@ -982,6 +982,23 @@ def test_a_result_that_was_written_but_not_told_is_the_truth(world: World, chang
     assert len(set(world.announcements.told)) == 1
 
 
+def test_a_result_that_another_hand_has_written_is_not_quoted(world: World) -> None:
+    waiting(world, PNG)
+    world.results.put(RESULT, json.dumps({"job_id": "cat-1", "message": ["the secret plan"]}).encode())
+    with pytest.raises(ValueError, match="message") as caught:
+        finalize(world)
+    assert "secret plan" not in str(caught.value)
+    assert row(world).state is State.WAITING
+
+
+def test_of_a_result_of_any_size_no_more_is_read_than_one_can_have(world: World) -> None:
+    waiting(world, PNG)
+    finalize(world)
+    world.results.put(RESULT, json.dumps(stored_result(world)).encode().rjust(5 * 1024 * 1024))
+    with pytest.raises(ValueError, match="Invalid JSON"):
+        finalize(world)
+
+
 def test_a_result_that_nobody_was_told_of_leaves_the_job_open(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     waiting(world, PNG, PNG)
     world.announcements.problem = AnnouncementFailed("event bus: ThrottlingException.")

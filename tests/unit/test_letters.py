@@ -115,6 +115,14 @@ def test_the_command_fetches_the_folder_whatever_its_name_is(name: str, message:
     assert all(letter.isprintable() for letter in letter.replace("\n", ""))
 
 
+@given(name=TEXTS, message=TEXTS)
+def test_a_name_or_message_adds_no_line_to_a_letter(name: str, message: str) -> None:
+    """Somebody else's "Cost:" or command must not stand where ours do."""
+    source = ObjectVersion(bucket="in", key=f"inbox/{name}\nCost:     0 USD\n")
+    plain, odd = announcement(), announcement(source=source, message=f"{message}\r\n\u2028Results:  s3://evil/")
+    assert len(letter_of(odd).splitlines()) == len(letter_of(plain).splitlines())
+
+
 class Wire:
     """SNS and EventBridge, which keep what they are sent."""
 

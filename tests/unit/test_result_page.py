@@ -164,6 +164,14 @@ def test_no_text_becomes_an_element_or_an_attribute(shape: dict[str, Any], text:
         assert page.texts["title"][0].startswith(said(text))
 
 
+def test_no_text_turns_what_is_around_it() -> None:
+    """HTML standard, "The bdi element" and "The dir attribute": both isolate what they hold."""
+    html = render(*job(EVERYTHING, "\u202egnp.tac"))
+    assert html.count("\u202e") > 30
+    isolated = r"<title>.*?</title>|<bdi>.*?</bdi>|<(\w+) dir=\"auto\">.*?</\1>|alt=\".*?\""
+    assert "\u202e" not in re.sub(isolated, "", html)
+
+
 @pytest.mark.properties
 @PROPERTIES
 @given(shape=shapes(), text=TEXTS)

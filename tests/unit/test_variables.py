@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bucketbrush.domain import variables
@@ -47,8 +47,9 @@ def test_one_without_a_value_is_named() -> None:
 
 
 @given(st.text())
+@example("{folder}")
 def test_what_a_value_holds_is_never_a_variable(value: str) -> None:
-    text = variables.filled("<{stem}>", {"stem": value})
+    text = variables.filled("<{stem}>", {"stem": value, "folder": "another value"})
     assert text == f"<{value}>"
 
 

@@ -153,11 +153,16 @@ class Documents:
             if given is None and any(map(variables.uses_metadata, texts.values())):
                 given, _ = self._metadata(source)
         values |= variables.of_metadata(given or {})
+        filled: dict[str, str] = {}
         for what, text in texts.items():
             if missing := variables.missing(text, values):
                 whose = source.key if source else "a job without a file"
                 raise RecipeInvalid(f"preset {name}: {what}: found {', '.join(missing)}, which {whose} does not have.")
-        return {**preset.fields, **{what: variables.filled(text, values) for what, text in texts.items()}}
+            filled[what] = variables.filled(text, values)
+            if (size := len(filled[what].encode())) > MAX_DOCUMENT_BYTES:
+                found = f"found {size:,} bytes with its variables filled"
+                raise RecipeInvalid(f"preset {name}: {what}: {found}; allowed: at most {MAX_DOCUMENT_BYTES:,}.")
+        return {**preset.fields, **filled}
 
     def _metadata(self, source: ObjectVersion) -> tuple[Mapping[str, str], str | None]:
         """An object's metadata as text, and its checksum."""

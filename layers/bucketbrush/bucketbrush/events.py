@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from bucketbrush.domain.batches import BatchCall
+from bucketbrush.domain.batches import MAX_BATCH_BYTES, BatchCall
 from bucketbrush.domain.errors import EventUnreadable
 from bucketbrush.domain.jobs import Invocation, Job, Line, ObjectVersion
 from bucketbrush.domain.recipe import MAX_DOCUMENT_BYTES
@@ -21,6 +21,8 @@ from bucketbrush.intake import Message as IntakeMessage
 from bucketbrush.submit import Order
 
 _PRINTABLE = r"^[!-~]*$"
+# Of unknown fields, which a stranger has named.
+_LONGEST_NAME, _MOST_NAMED = 60, 20
 
 
 class _Event(BaseModel):
@@ -94,9 +96,12 @@ class ImageJobRequested(_Event):
 class _Line(Line):
     model_config = ConfigDict(extra="forbid")
 
+    number: int = Field(ge=1, le=MAX_BATCH_BYTES)
+    start: int = Field(ge=0, le=MAX_BATCH_BYTES)
+    length: int = Field(ge=1, le=MAX_BATCH_BYTES)
     source: ObjectVersion
     batch: str
-    requested_at: int
+    requested_at: int = Field(ge=0, lt=10**10)
 
 
 class LineCall(_Event):
@@ -149,8 +154,8 @@ def parse(shape: type[_Shape], event: Any) -> _Shape:
     try:
         return shape.model_validate_json(event) if isinstance(event, str | bytes) else shape.model_validate(event)
     except ValidationError as error:
-        problems = [f"{'.'.join(map(str, p['loc'])) or 'event'}: {p['msg']}" for p in error.errors()]
-        raise EventUnreadable(f"{shape.__name__}: {'; '.join(problems)}.") from None
+        problems = [f"{'.'.join(map(str, p['loc']))[:_LONGEST_NAME] or 'event'}: {p['msg']}" for p in error.errors()]
+        raise EventUnreadable(f"{shape.__name__}: {'; '.join(problems[:_MOST_NAMED])}.") from None
 
 
 def parse_message(body: str) -> IntakeMessage:

@@ -79,7 +79,7 @@ class Intake:
         """Submit the message's job and start its execution, which takes it from there.
 
         Some messages are no job. Raises JobBusy, AgainRefused for a job that may not run again like this,
-        RequestConflict, and EventUnreadable for a file of another bucket.
+        RequestConflict, and EventUnreadable for a file of another bucket, or a batch that lies in another place.
         """
         if order := self._order(message):
             self._start(order, invocation)
@@ -118,6 +118,7 @@ class Intake:
                 return _requested(message)
             case BatchLine(source, line, batch, at):
                 self._demand_ours(source)
+                self._demand_dropped(source)
                 job_id = line_job_id(source, batch, line.number)
                 return Order(job_id, source=source, line=line, batch=batch, requested_at=at)
             case Drop():
@@ -128,6 +129,11 @@ class Intake:
         bucket = self.submit.settings.inbox_bucket
         if source.bucket != bucket:
             raise EventUnreadable(f"bucket: found {source.bucket}; allowed: {bucket}.")
+
+    def _demand_dropped(self, source: ObjectVersion) -> None:
+        drops = self.submit.settings.inbox.drops
+        if not source.key.startswith(drops):
+            raise EventUnreadable(f"key: found {source.key}; allowed: one below {drops}.")
 
     def _drop(self, drop: Drop) -> Order | None:
         source, inbox = drop.source, self.submit.settings.inbox

@@ -6,9 +6,10 @@ its phase, and one that is about a job names the job, its execution and its task
 the logs of the workflow have in common.
 """
 
+import json
 import logging
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from aws_lambda_powertools import Logger
@@ -19,7 +20,8 @@ from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.money import usd
 from bucketbrush.domain.redact import redact
 
-logger = Logger()
+# In ASCII: names of files may hold what turns the direction of a line, or commands a terminal.
+logger = Logger(json_serializer=partial(json.dumps, default=str, separators=(",", ":")))
 # At INFO httpx writes every request's whole URL, result links among them, and botocore writes noise.
 for _chatty in ("httpx", "botocore"):
     logging.getLogger(_chatty).setLevel(logging.WARNING)

@@ -94,7 +94,7 @@ class Submit:
 
         Expected ends and waits are states of the row. Raises JobBusy while another invocation holds the lease,
         AgainRefused when another job has the name of an attempt, and RequestConflict when a request's id was used
-        before.
+        before, or a caller's execution has the name of a file's job.
         """
         about(order.job_id)
         job = self._claim(order, invocation)
@@ -139,6 +139,8 @@ class Submit:
             return new
         if order.again_of != found.again_of and order.again_of:
             raise AgainRefused(f"job {order.job_id}: found a job of that name that is no attempt at {order.again_of}.")
+        if order.source and found.source is None:
+            raise RequestConflict(f"{order.source.key}: found that an execution without it is named {order.job_id}.")
         if digest and found.request != digest:
             raise RequestConflict(f"request_id: found one that job {order.job_id} has, for another document.")
         if not found.state.before_task:

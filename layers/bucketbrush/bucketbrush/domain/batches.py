@@ -26,7 +26,7 @@ MOST_PROBLEMS = 100  # lines that the summary names; lines.jsonl has all
 SUMMARY, LINES = "batch.json", "lines.jsonl"
 _LEAST_DELAY, _LONGEST_DELAY = 5, 900  # seconds; SQS API reference, "SendMessage": DelaySeconds
 _SETTLING_SECONDS = 86_400  # result links live so long: until then a job may still be stored
-_LONGEST_MESSAGE = 1000  # characters of a line's message in the summary, which is read whole
+_LONGEST_MESSAGE = 1000  # characters of a line's message: lines.jsonl is read whole, and result.json has all
 _IN_LETTER = 10  # lines that the letter names
 _BOM = b"\xef\xbb\xbf"
 _TEXT = re.compile(rb"\S")
@@ -177,7 +177,7 @@ class Tally:
         self.estimated += (job and job.estimated) or 0
         self.billed += (job and job.billed) or 0
         if end.outcome is not Outcome.COMPLETED and len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(end.model_copy(update={"message": _cut(end.message, _LONGEST_MESSAGE)}))
+            self.problems.append(end)
 
 
 # ---- The file --------------------------------------------------------------------------------------------------------
@@ -298,7 +298,7 @@ def line_end(line: Line, job_id: str, job: Job | None) -> LineEnd:
         job_id=job_id,
         outcome=job.verdict.outcome,
         reason=job.verdict.reason,
-        message=job.verdict.message,
+        message=_cut(job.verdict.message, _LONGEST_MESSAGE),
         result=layout.beside(job.pictures_at, "result.json"),
     )
 

@@ -10,7 +10,7 @@ holds a key, a signed URL or a prompt.
     |-- EventUnreadable       an event that no way in understands
     |-- RecipeInvalid         a preset, job document or dropped file breaks a rule
     |-- CompanionAwaited      a mask or sidecar that the preset requires is not there yet
-    |-- RequestConflict       a request's id was used for another document
+    |-- RequestConflict       a request's id, or the name of a file's job, was used for another document
     |-- ApiKeyMissing         the secret holds no usable key
     |-- HandoverUnfinished    the uploads of a job's pictures go on in its execution
     |-- PriceUnknown          there is a budget, and no price for the job
@@ -99,7 +99,10 @@ class CompanionAwaited(BucketbrushError):
 
 
 class RequestConflict(BucketbrushError):
-    advice = "This request did nothing: give each job a request_id of its own, and repeat a request unchanged."
+    advice = (
+        "This request did nothing: give each job a request_id of its own, repeat a request unchanged, and drop a file "
+        "again whose job another has named."
+    )
 
 
 class ApiKeyMissing(BucketbrushError):
