@@ -33,14 +33,14 @@ class Block:
         return self.language == "json" and self.about not in ("policy", "role") and self.output is None
 
 
-def sections() -> dict[str, str]:
-    """The text of each section by its heading."""
-    parts = re.split(r"^## (.+)\n", PAGE, flags=re.MULTILINE)
+def sections(page: str = PAGE) -> dict[str, str]:
+    """The text of each section of a page by its heading."""
+    parts = re.split(r"^## (.+)\n", page, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-def blocks(heading: str) -> list[Block]:
-    return [Block(*found) for found in _BLOCK.findall(sections()[heading])]
+def blocks(heading: str, page: str = PAGE) -> list[Block]:
+    return [Block(*found) for found in _BLOCK.findall(sections(page)[heading])]
 
 
 def mistakes() -> dict[str, list[str]]:

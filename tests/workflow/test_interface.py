@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -18,16 +16,15 @@ from local.engine.controller import ROOT
 from tests import interface
 from tests.samples import mask_picture, picture
 from tests.waiting import until
+from tests.workflow import shell
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from tests.workflow.conftest import System
 
-CLI = ROOT / ".venv" / "cli" / "bin"
-# Version 1 of the CLI heeds AWS_ENDPOINT_URL for every service but SQS, whose old address it takes.
-AWS = 'aws() { command aws --endpoint-url "$AWS_ENDPOINT_URL" "$@"; }'
 REGION, ACCOUNT, STACK = "us-east-1", "000000000000", "bucketbrush-local"
 TRUST = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
 # What the samples say of an account that is not there.
@@ -92,22 +89,7 @@ class Example:
             (self.folder / name).write_bytes(mask_picture() if "mask" in name else picture(kind))
 
     def run(self, command: str, credentials: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-        environ = {
-            **self.system.stack.engine.environ(),
-            **credentials,
-            "PATH": f"{CLI}:{os.environ['PATH']}",
-            "HOME": str(self.folder),
-            "NO_PROXY": "127.0.0.1",
-            "LANG": "C.UTF-8",
-        }
-        return subprocess.run(
-            ["sh", "-eu", "-c", f"{AWS}\n{command}"],
-            cwd=self.folder,
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return shell.run(self.system.stack.engine, command, self.folder, credentials)
 
     def saved(self, name: str) -> Any:
         """What a command has written."""
