@@ -7,7 +7,7 @@ LOCKED := layers/dependencies/requirements.txt $(wildcard requirements/*.txt)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local simulator live cost browser schemas test scan audit bench chaos mutations lint format lock clean
+.PHONY: help setup demo local simulator live cost browser schemas test scan audit bench chaos dashboard mutations lint format lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ bench: setup ## measure pace, order, looks and prices, and compare with the goal
 chaos: setup ## a thousand jobs through seeded faults and crashes; repeat a run's plan: make chaos JOBS=100 SEED=7
 	@EXAMPLES=10000 $(PY) -m pytest -n 2 -m properties tests/unit
 	@$(PY) -m tests.chaos --jobs $(or $(JOBS),1000) $(SEED:%=--seed %)
+
+dashboard: setup ## draw the template's dashboard after a chaos run: docs/pictures/dashboard.png; also JOBS=300 SEED=8
+	@$(PY) -m tests.chaos --jobs $(or $(JOBS),200) --seed $(or $(SEED),7) --dashboard docs/pictures/dashboard.png
 
 mutations: setup ## break each promise's mechanism on purpose; a test must notice every time
 	@$(PY) -m tests.mutations $(TIMES:%=--times=%)

@@ -22,6 +22,8 @@ from tests.crash.shares import sums
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from local.stack import Stack
+
 _BUDGET_USD = 1000  # a month's: enough for every job
 # A killed submit holds its job for its own timeout and five seconds; a request may take the provider's timeout and
 # ten. Departures are so far apart that many jobs find the schedule ahead.
@@ -62,8 +64,10 @@ class Report:
             yield from lines
 
 
-def chaos(jobs: int, seed: int, say: Callable[[str], None] = lambda _: None) -> Report:
-    """Run so many jobs, and check what they leave behind."""
+def chaos(
+    jobs: int, seed: int, say: Callable[[str], None] = lambda _: None, look: Callable[[Stack], object] = lambda _: None
+) -> Report:
+    """Run so many jobs, and check what they leave behind. ``look`` is called when they have ended."""
     began = time.monotonic()
     mark, key = f"quokkamoss{seed:x}", f"sk-chaos-{seed:08x}"
     engine = Engine(wait_scale=_WAIT_SCALE, auth=True, seed=seed, environments=3)
@@ -76,6 +80,7 @@ def chaos(jobs: int, seed: int, say: Callable[[str], None] = lambda _: None) -> 
         drive.run()
         say("looking at what they left behind")
         looked = time.monotonic()
+        look(drive.stack)
         evidence = gather(drive, seed, key, _BUDGET_USD * 1_000_000, Path(folder))
         violations = check(evidence)
         bad = list(dict.fromkeys(violation.job_id for violation in violations if violation.job_id))[:_MOST_TIMELINES]

@@ -13,9 +13,12 @@ from tests.chaos.checks import RULES, check
 from tests.chaos.evidence import Evidence
 from tests.chaos.plan import OUTCOMES, Job, make_plan
 from tests.chaos.run import chaos
+from tests.dashboard.seen import look
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.dashboard.seen import Seen
 
 JOBS, SEED = 50, 4
 MARK, KEY = "quokkamoss", "sk-forged-0001"
@@ -27,9 +30,11 @@ MONTH = "2026-11"
 
 @pytest.mark.timeout(600)
 def test_a_slice_holds_under_faults_and_crashes() -> None:
-    report = chaos(JOBS, SEED)
+    seen: list[Seen] = []
+    report = chaos(JOBS, SEED, look=lambda stack: seen.append(look(stack)))
 
     assert report.violations == [], "\n".join(report.lines())
+    assert [dashboard.faults for dashboard in seen] == [[]]
     # What it was put through, or the rest says nothing.
     crashes = report.figures["crashes injected"]
     assert {"submit", "status", "finalize"} <= crashes.keys()

@@ -411,25 +411,35 @@ def a_number_from_a_parameter_is_a_number_in_an_event_source_mapping(bench: Work
     return answer.json()["ScalingConfig"]["MaximumConcurrency"]
 
 
-@on_aws("resource_types", ("id of the query", "ARN of the rule"))
+@on_aws("resource_types", {"made": ["fields @message"], "changed": ["fields @log"], "rule": True, "deleted": []})
 def a_stack_has_saved_queries_and_sampling_rules(bench: Workbench) -> Any:
-    name = bench.name("folder/query")
-    query = {"Name": name, "QueryString": "fields @message", "LogGroupNames": ["group"]}
+    cloudformation, name = bench.client("cloudformation"), bench.name("folder/query")
+    query = {"Name": name, "QueryString": {"Ref": "Query"}, "LogGroupNames": ["group"]}
     rule = {"RuleName": bench.name("rule"), "FixedRate": 0.05, "ReservoirSize": 0, "Priority": 1, "Version": 1}
     rule |= dict.fromkeys(("Host", "HTTPMethod", "ResourceARN", "ServiceName", "ServiceType", "URLPath"), "*")
     template = {
+        "Parameters": {"Query": {"Type": "String"}},
         "Resources": {
-            "Query": {"Type": "AWS::Logs::QueryDefinition", "Properties": query},
+            "Saved": {"Type": "AWS::Logs::QueryDefinition", "Properties": query},
             "Rule": {"Type": "AWS::XRay::SamplingRule", "Properties": {"SamplingRule": rule}},
         },
-        "Outputs": {"Query": {"Value": {"Ref": "Query"}}, "Rule": {"Value": {"Ref": "Rule"}}},
+        "Outputs": {
+            name.removeprefix("AWS::"): {"Value": {"Ref": name}} for name in ("AWS::StackName", "Saved", "Rule")
+        },
     }
+
+    def texts() -> list[str]:
+        found = bench.client("logs").describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"]
+        assert {query["queryDefinitionId"] for query in found} <= {made["Saved"]}
+        return [query["queryString"] for query in found]
+
     try:
-        outputs = bench.stack(template)
+        made = bench.stack(template, Query="fields @message")
     except ClientError as refused:
         return refused.response["Error"]["Message"]
-    found = bench.client("logs").describe_query_definitions(queryDefinitionNamePrefix=name)["queryDefinitions"]
-    kept = [{key: each[key] for key in ("queryDefinitionId", "name", "queryString", "logGroupNames")} for each in found]
-    expected = {"queryDefinitionId": outputs["Query"], "name": name}
-    assert kept == [expected | {"queryString": "fields @message", "logGroupNames": ["group"]}]
-    return "id of the query", "ARN of the rule" if outputs["Rule"].startswith("arn:aws:xray:") else outputs["Rule"]
+    seen: dict[str, Any] = {"made": texts(), "rule": made["Rule"].startswith("arn:aws:xray:")}
+    changed = [{"ParameterKey": "Query", "ParameterValue": "fields @log"}]
+    cloudformation.update_stack(StackName=made["StackName"], UsePreviousTemplate=True, Parameters=changed)
+    seen["changed"] = watch(texts, lambda found: found != seen["made"], seconds=5)
+    cloudformation.delete_stack(StackName=made["StackName"])
+    return {**seen, "deleted": watch(texts, lambda found: not found, seconds=5)}
