@@ -276,6 +276,19 @@ def an_event_names_the_version_of_its_object(bench: Workbench) -> bool:
     return bool(json.loads(body)["detail"]["object"].get("version-id") == version)
 
 
+@on_aws("undeliverable_events", aws=True)
+def an_event_for_a_queue_that_is_gone_is_a_dead_letter(bench: Workbench) -> bool:
+    (gone, target), (dead, dead_arn) = bench.queue(), bench.queue()
+    rule, source = bench.name("rule"), bench.name("source")
+    events = bench.client("events")
+    events.put_rule(Name=rule, EventPattern=json.dumps({"source": [source]}))
+    events.put_targets(Rule=rule, Targets=[{"Id": "queue", "Arn": target, "DeadLetterConfig": {"Arn": dead_arn}}])
+    bench.client("sqs").delete_queue(QueueUrl=gone)
+    events.put_events(Entries=[{"Source": source, "DetailType": "Lost", "Detail": "{}"}])
+    body = bench.message(dead, seconds=4)
+    return body is not None and json.loads(body)["source"] == source
+
+
 @on_aws("embedded_metrics", 7.0)
 def a_log_line_in_the_embedded_format_is_a_metric(bench: Workbench) -> float:
     namespace = bench.name("Namespace")

@@ -134,6 +134,13 @@ def test_a_silent_sweep_is_heard(resources: Resources) -> None:
     assert alarm["EvaluationPeriods"] * alarm["Period"] == 15 * 60
 
 
+def test_what_the_sweep_says_holds_until_it_speaks_again(resources: Resources) -> None:
+    """A sweep that comes a little late would leave a shorter period empty, and the alarm would ring twice."""
+    said = {name: alarm["Period"] for name, alarm in _own(resources).items() if alarm["Statistic"] == "Maximum"}
+    assert said
+    assert {name: period for name, period in said.items() if period < 2 * 300} == {}
+
+
 def test_alarms_watch_metrics_that_the_package_emits(resources: Resources) -> None:
     emitted = metrics()
     # Maximum of counts would be 1 for any number, Sum of gauges would count a job once for every sweep.

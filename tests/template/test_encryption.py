@@ -67,12 +67,14 @@ def test_alarms_reach_their_topic_whatever_the_key(resources: Resources, values:
         name: values.resolve(topic).get("KmsMasterKeyId") for name, topic in resources.of("AWS::SNS::Topic").items()
     }
     assert found == {"Topic": KEYS[key] or "alias/aws/sns", "AlarmTopic": KEYS[key]}
-    (allow, _) = resources.properties("AlarmTopicPolicy")["PolicyDocument"]["Statement"]
+    policy, topic = resources.properties("AlarmTopicPolicy"), {"Ref": "AlarmTopic"}
+    (allow, _) = policy["PolicyDocument"]["Statement"]
     assert (allow["Effect"], allow["Principal"], allow["Action"]) == (
         "Allow",
         {"Service": "cloudwatch.amazonaws.com"},
         "sns:Publish",
     )
+    assert (policy["Topics"], allow["Resource"]) == ([topic], topic)
     assert allow["Condition"] == _from_here("cloudwatch", "alarm:*")
 
 
@@ -96,6 +98,7 @@ def test_the_stacks_key_lets_each_service_in_and_nobody_elses(resources: Resourc
         "Logs": {"Fn::Sub": "logs.${AWS::Region}.${AWS::URLSuffix}"},
         "WorkflowLogs": "delivery.logs.amazonaws.com",
     }
+    assert {(item["Effect"], item["Resource"]) for item in statements.values()} == {("Allow", "*")}
     assert statements["Alarms"]["Condition"] == _from_here("cloudwatch", "alarm:*")
     assert statements["Rules"]["Condition"] == _from_here("events", "rule/${AWS::StackName}-*")
     assert statements["WorkflowLogs"]["Condition"] == _from_here("logs", "*")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -176,12 +177,19 @@ class System:
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
+    with running_system() as system:
+        yield system
+
+
+@contextmanager
+def running_system(**parameters: str) -> Iterator[System]:
+    """An engine of its own with the template deployed as these tests need it, and with these parameters."""
     # IAM is enforced, so the pipeline runs on the template's policies alone.
     engine = Engine(wait_scale=0.1, auth=True)
     simulator = Simulator(queue_seconds=0.1, task_seconds=0.3)
     with (
         Gate(simulator) as gate,
-        running_stack(engine, simulator, {"ApiBaseUrl": gate.url, **_SHORT}) as stack,
+        running_stack(engine, simulator, {"ApiBaseUrl": gate.url, **_SHORT, **parameters}) as stack,
     ):
         yield _listening(stack, gate)
 

@@ -24,6 +24,7 @@ NAMES = (
     "execution_timeout",
     "execution_names",
     "versioned_events",
+    "undeliverable_events",
     "embedded_metrics",
     "invocation_metrics",
     "execution_metrics",
