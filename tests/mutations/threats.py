@@ -448,10 +448,10 @@ THREATS = (
     ),
     # ---- Callers
     Mutation(
-        "let every rule use the key",
+        "let everybody's logs use the key",
         "template.yaml",
-        "rule/${AWS::StackName}-*'",
-        "rule/*'",
+        ":logs:${AWS::Region}:${AWS::AccountId}:*'",
+        ":logs:*:*:*'",
     ),
     Mutation(
         "let every account ring the alarms",

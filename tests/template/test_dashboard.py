@@ -40,7 +40,7 @@ OF_AWS = {
     },
 }
 PROVIDER_ERRORS = {
-    *(errors.ApiKeyMissing, errors.ProviderUnreachable, errors.ProviderBusy, errors.RateLimited),
+    *(errors.ApiKeyMissing, errors.ProviderUnreachable, errors.ProviderBusy, errors.RateLimited, errors.KeyReplaced),
     *(errors.ProviderRefused, errors.ContentRefused, errors.AccountEmpty, errors.KeyRefused),
     *(errors.SubmitUnanswered, errors.TaskFailed, errors.TaskUnreadable, errors.ResultUnstored),
 }

@@ -100,7 +100,7 @@ def test_the_stacks_key_lets_each_service_in_and_nobody_elses(resources: Resourc
     }
     assert {(item["Effect"], item["Resource"]) for item in statements.values()} == {("Allow", "*")}
     assert statements["Alarms"]["Condition"] == _from_here("cloudwatch", "alarm:*")
-    assert statements["Rules"]["Condition"] == _from_here("events", "rule/${AWS::StackName}-*")
+    assert "Condition" not in statements["Rules"], "EventBridge does not name the source to KMS everywhere"
     assert statements["WorkflowLogs"]["Condition"] == _from_here("logs", "*")
     assert statements["Alarms"]["Action"] == statements["Rules"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert statements["Administer"]["Principal"] == {

@@ -41,7 +41,7 @@ from bucketbrush.domain.polling import poll_plan
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
 from bucketbrush.knowledge import Knowledge
-from bucketbrush.observability import about, count, logger, note_accepted, note_provider_error
+from bucketbrush.observability import about, count, logger, note_accepted, note_provider_error, percent
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
@@ -174,6 +174,9 @@ class Submit:
             note_provider_error(problem)
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except (RecipeInvalid, PriceUnknown, BudgetExceeded) as problem:
+            if isinstance(problem, BudgetExceeded):
+                # What is left is less than any job costs, so nothing else would ever say that it is spent.
+                percent("BudgetUsedPercent", 100)
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except DeparturesFull as problem:
             return self._decide(job, verdicts.explained(Outcome.EXPIRED, problem), **fixed)
