@@ -443,8 +443,8 @@ THREATS = (
     Mutation(
         "let the signer read the whole bucket",
         "template.yaml",
-        "- {Effect: Allow, Action: [s3:GetObject, s3:GetObjectVersion], Resource: *pictures}",
-        "- {Effect: Allow, Action: [s3:GetObject, s3:GetObjectVersion], Resource: *inbox-arn}",
+        "- {Sid: ReadPictures, Effect: Allow, Action: [s3:GetObject, s3:GetObjectVersion], Resource: *pictures}",
+        "- {Sid: ReadPictures, Effect: Allow, Action: [s3:GetObject, s3:GetObjectVersion], Resource: *inbox-arn}",
     ),
     # ---- Callers
     Mutation(

@@ -38,7 +38,7 @@ def test_every_test_that_is_named_is_there(page: str) -> None:
 
 
 def test_every_threat_has_its_mutation_and_its_test() -> None:
-    tables = SECURITY.partition("## A dropped file")[2]
+    tables = SECURITY.partition("## A dropped file")[2].partition("## Encryption")[0]
     threats = [row for row in tables.splitlines() if row.startswith("| ") and row[2:8] not in ("--- | ", "threat")]
     assert len(threats) > 50
     assert [row for row in threats if len(_NAMED.findall(row)) < 1 or len(_TEST.findall(row)) != 1] == []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,11 +31,6 @@ RULES = {
 DEAD_LETTERS = {"SubmitDeadLetters", "BatchDeadLetters", "DropRuleDeadLetters", "ExecutionEndedDeadLetters"}
 FOURTEEN_DAYS = 14 * 24 * 60 * 60
 
-# Statements that need every resource, and why.
-ALL_RESOURCES = {
-    "DeliverLogs": "log delivery has no resource of its own (Step Functions Developer Guide, CloudWatch Logs)",
-    "Trace": "X-Ray knows no resources (Service Authorization Reference, X-Ray)",
-}
 # Deployments with buckets of their own, and with one that exists for both: what stands where, and who may touch it.
 MINE = {
     "ExistingInboxBucket": "mine",
@@ -65,87 +59,6 @@ def _roles(resources: Resources) -> Iterator[tuple[str, Json]]:
 # ---- Functions and their roles -----------------------------------------------------------------------------------
 
 
-def test_each_function_has_a_role_of_its_own(resources: Resources) -> None:
-    functions = resources.of("AWS::Lambda::Function")
-    assert sorted(functions) == sorted(FUNCTIONS)
-    roles = [function["Role"]["Fn::GetAtt"][0] for function in functions.values()]
-    machine = resources.properties("JobsMachine")["RoleArn"]["Fn::GetAtt"][0]
-    assert len({*roles, machine, "SignerRole"}) == len(FUNCTIONS) + 2
-    assert {*roles, machine, "SignerRole"} == set(resources.of("AWS::IAM::Role")), "the transform made no role"
-
-
-def test_roles_are_assumed_by_their_service_alone(resources: Resources) -> None:
-    trusts = {
-        role: [(item["Principal"], item["Action"]) for item in properties["AssumeRolePolicyDocument"]["Statement"]]
-        for role, properties in resources.of("AWS::IAM::Role").items()
-    }
-    functions = {"Service": "lambda.amazonaws.com"}
-    assert trusts == {
-        "SubmitRole": [(functions, "sts:AssumeRole")],
-        "StatusRole": [(functions, "sts:AssumeRole")],
-        "FinalizeRole": [(functions, "sts:AssumeRole")],
-        "BatchRole": [(functions, "sts:AssumeRole")],
-        "SweepRole": [(functions, "sts:AssumeRole")],
-        "JobsMachineRole": [({"Service": "states.amazonaws.com"}, "sts:AssumeRole")],
-        "SignerRole": [({"AWS": _arn("SubmitRole")}, "sts:AssumeRole")],
-    }
-
-
-def test_permissions_are_listed_one_by_one(resources: Resources) -> None:
-    for role, statement in _roles(resources):
-        assert statement["Effect"] == "Allow", role
-        assert not {"NotAction", "NotResource"} & set(statement), role
-        for action in listed(statement["Action"]):
-            assert re.fullmatch(r"[a-z0-9-]+:[A-Za-z]+", action), f"{role}: {action}"
-    assert not any("ManagedPolicyArns" in role for role in resources.of("AWS::IAM::Role").values())
-
-
-def test_permissions_name_their_resources(resources: Resources) -> None:
-    wide = {statement.get("Sid") for _, statement in _roles(resources) if "*" in listed(statement["Resource"])}
-    assert wide == set(ALL_RESOURCES)
-
-
-@pytest.mark.parametrize("name", PLACES)
-def test_objects_are_reached_by_prefix_only(template: Json, resources: Resources, name: str) -> None:
-    overrides, inbox, (drops, references, presets), results, prefix = PLACES[name]
-    values = Values.deployed(template, overrides)
-    found: dict[str, set[tuple[str, str]]] = {}
-    for role, statement in _roles(resources):
-        for action in listed(statement["Action"]):
-            if action.startswith("s3:"):
-                arns = listed(values.resolve(statement["Resource"]))
-                touched = {(action.removeprefix("s3:"), arn.removeprefix("arn:<AWS::Partition>:s3:::")) for arn in arns}
-                found.setdefault(role, set()).update(touched)
-    seen, kept = ("GetObject", "GetObjectVersion"), ("GetObject", "PutObject", "AbortMultipartUpload")
-    pictures = {(verb, f"{inbox}/{place}*") for verb in seen for place in (drops, references)}
-    stored = {(verb, f"{results}/{prefix}*") for verb in kept}
-    lists = {("ListBucket", inbox), ("ListBucketVersions", inbox)}
-    assert found == {
-        "SubmitRole": pictures | {(verb, f"{inbox}/{presets}*") for verb in seen} | lists,
-        "SignerRole": pictures,
-        "FinalizeRole": pictures | stored | {("PutObjectTagging", f"{results}/{prefix}*"), ("ListBucket", results)},
-        "BatchRole": {(verb, f"{inbox}/{drops}*") for verb in seen} | stored | {("ListBucket", inbox)},
-    }
-
-
-@pytest.mark.parametrize("name", PLACES)
-def test_lists_are_of_a_prefix_but_for_missing_presets(template: Json, resources: Resources, name: str) -> None:
-    overrides, _, (drops, _, _), _, prefix = PLACES[name]
-    values = Values.deployed(template, overrides)
-    found = {
-        (role, action): values.resolve(statement.get("Condition", {}).get("StringLike", {}).get("s3:prefix", "all"))
-        for role, statement in _roles(resources)
-        for action in listed(statement["Action"])
-        if action.startswith("s3:List")
-    }
-    assert found == {
-        ("SubmitRole", "s3:ListBucket"): "all",
-        ("BatchRole", "s3:ListBucket"): "all",
-        ("SubmitRole", "s3:ListBucketVersions"): f"{drops}*",
-        ("FinalizeRole", "s3:ListBucket"): f"{prefix}*",
-    }
-
-
 @pytest.mark.parametrize("name", PLACES)
 def test_the_functions_are_told_where_things_lie(template: Json, resources: Resources, name: str) -> None:
     overrides, inbox, (drops, references, presets), results, prefix = PLACES[name]
@@ -167,14 +80,6 @@ def test_a_bucket_that_exists_is_left_alone(template: Json) -> None:
         **dict.fromkeys(("InboxBucket", "InboxBucketPolicy"), "CreateInbox"),
         **dict.fromkeys(("ResultsBucket", "ResultsBucketPolicy"), "CreateResults"),
     }
-
-
-def test_the_signer_reads_nothing_else(resources: Resources) -> None:
-    assert [statement["Action"] for statement in resources.statements("SignerRole")] == [
-        ["s3:GetObject", "s3:GetObjectVersion"],
-        "kms:Decrypt",
-    ]
-    assert resources.properties("SignerRole")["MaxSessionDuration"] == 3600
 
 
 def _holders(resources: Resources) -> dict[str, set[str]]:
@@ -545,12 +450,3 @@ def test_who_starts_executions_knows_the_machines_arn_by_its_name(
     assert values.resolve(arn).endswith(f":stateMachine:{name}")
     start = [item for item in resources.statements(f"{stem}Role") if item["Action"] == "states:StartExecution"]
     assert [item["Resource"] for item in start] == [arn]
-
-
-# ---- Everywhere --------------------------------------------------------------------------------------------------
-
-
-def test_arns_name_no_partition(template: Json) -> None:
-    """China and GovCloud are partitions of their own."""
-    arns = [text for text in strings(template) if re.search(r"\barn:(?!\$\{(AWS::)?Partition\}:|\[a-z-\]\+:)", text)]
-    assert arns == []

@@ -30,7 +30,7 @@ _TIMES = ("created_at", "requested_at", "hold_until", "submitting_at", "submitte
 class System:
     """The stack as its users see it: buckets, executions, the ledger, and two queues that hear what is told.
 
-    ``gate`` stands between the functions and the simulator's API.
+    ``gate`` stands between the functions and the simulator's API; ``known`` are jobs that nobody asks for any more.
     """
 
     stack: Stack
@@ -38,6 +38,7 @@ class System:
     messages_url: str
     events_url: str
     inbox: defaultdict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    known: set[str] = field(default_factory=set)
 
     def client(self, service: str) -> Any:
         return self.stack.engine.client(service)
@@ -62,7 +63,7 @@ class System:
             rows = (
                 row for row in self.stack.rows() if row.get("source", {"M": {"key": {"S": ""}}})["M"]["key"]["S"] == key
             )
-            return next((row["job_id"]["S"] for row in rows), None)
+            return next((job_id for row in rows if (job_id := row["job_id"]["S"]) not in self.known), None)
 
         return until(find, f"a row for {key}", pause=0.1)
 

@@ -1,0 +1,5 @@
+"""The probes run on the workflow tests' system."""
+
+from tests.workflow.conftest import system
+
+__all__ = ["system"]
