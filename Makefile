@@ -7,10 +7,10 @@ LOCKED := layers/dependencies/requirements.txt $(wildcard requirements/*.txt)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo local simulator live cost browser schemas test scan audit bench chaos dashboard mutations lint format lock clean
+.PHONY: help setup demo local simulator live cost browser schemas test scan audit bench chaos dashboard mutations lint format lock release-snapshot clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: .venv/dev/.ready .venv/engine/.ready .venv/lambda/.ready .venv/sam/.ready .venv/cli/.ready .venv/scan/.ready ## create the locked environments
 
@@ -92,6 +92,9 @@ lock: .venv/uv/.ready ## compile the locked requirements anew from pyproject.tom
 	for group in uv engine lambda sam cli scan; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(LOCK_FLAGS) --group $$group -o requirements/$$group.txt; \
 	done
+
+release-snapshot: .venv/dev/.ready ## after a release: keep what it deploys for the test of the next update (REVISION=v0.2.0)
+	@$(PY) -m tests.upgrade.release $(REVISION)
 
 clean: ## remove what was built (not the environments)
 	rm -rf build .aws-sam .mypy_cache .pytest_cache .ruff_cache

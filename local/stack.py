@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from local.simulator.process import Simulator
 
 _CONFIG_ENV = "local"  # of samconfig.toml
-_BUILD = ROOT / "build" / "sam"
+_LOCK = ROOT / "build" / "sam" / "lock"
 
 
 @dataclass(frozen=True)
@@ -75,31 +75,46 @@ def running_stack(
         started.enter_context(engine)
         started.enter_context(simulator)
         say("building and deploying template.yaml")
-        with _one_build_at_a_time():
-            outputs = deploy(
-                engine,
-                ROOT / "template.yaml",
-                _CONFIG_ENV,
-                {**_machine(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
-                build_dir=_BUILD / f"{_python()}-{_architecture()}" / "build",
-                environ=_layer_target(),
-            )
-        engine.client("secretsmanager").put_secret_value(
-            SecretId=outputs["ApiKeySecretArn"], SecretString=simulator.api_key
+        yield deployed(engine, simulator, parameters)
+
+
+def deployed(
+    engine: Engine,
+    simulator: Simulator,
+    parameters: Mapping[str, str] | None = None,
+    template: Path = ROOT / "template.yaml",
+) -> Stack:
+    """Deploy the template, or update its stack, as samconfig's ``local`` says, and put the API key in."""
+    with one_build_at_a_time():
+        outputs = deploy(
+            engine,
+            template,
+            _CONFIG_ENV,
+            {**machine(), "ApiBaseUrl": simulator.base_url, **(parameters or {})},
+            build_dir=build_dir(template),
+            environ=_layer_target(),
         )
-        yield Stack(engine, simulator, outputs)
+    engine.client("secretsmanager").put_secret_value(
+        SecretId=outputs["ApiKeySecretArn"], SecretString=simulator.api_key
+    )
+    return Stack(engine, simulator, outputs)
+
+
+def build_dir(template: Path) -> Path:
+    """Where `sam build` puts what it makes of a template for this machine."""
+    return template.parent / "build" / "sam" / f"{_python()}-{_architecture()}" / "build"
 
 
 @contextmanager
-def _one_build_at_a_time() -> Iterator[None]:
+def one_build_at_a_time() -> Iterator[None]:
     """`sam build` empties the folder that another `sam deploy` may be reading."""
-    _BUILD.mkdir(parents=True, exist_ok=True)
-    with (_BUILD / "lock").open("w") as lock:
+    _LOCK.parent.mkdir(parents=True, exist_ok=True)
+    with _LOCK.open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def _machine() -> dict[str, str]:
+def machine() -> dict[str, str]:
     """The parameters that say what the functions run on."""
     return {"PythonRuntime": f"python{_python()}", "Architecture": _architecture()}
 

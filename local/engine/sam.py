@@ -42,14 +42,18 @@ def deploy(
     tables = tomllib.loads(config.read_text())[config_env]
     chosen = [f"--config-file={config}", f"--config-env={config_env}"]
     folders = [f"--build-dir={build_dir}", f"--cache-dir={build_dir.parent / 'cache'}"]
-    _sam(["build", f"--template-file={template}", *folders, *chosen], environ or {})
+    run_sam(["build", f"--template-file={template}", *folders, *chosen], environ or {})
     # Overrides on the command line take the place of all those in the file.
     in_file = shlex.split(tables["deploy"]["parameters"].get("parameter_overrides", ""))
     overrides = {**dict(override.split("=", 1) for override in in_file), **(parameters or {})}
     given = ["--parameter-overrides", *(f"{name}={_quoted(value)}" for name, value in overrides.items())]
     arguments = ["deploy", f"--template-file={build_dir / 'template.yaml'}", *chosen]
-    _sam([*arguments, *(given if overrides else [])], engine.environ())
-    stack_name = tables["global"]["parameters"]["stack_name"]
+    run_sam([*arguments, *(given if overrides else [])], engine.environ())
+    return outputs(engine, tables["deploy"]["parameters"]["stack_name"])
+
+
+def outputs(engine: Endpoint, stack_name: str) -> dict[str, str]:
+    """The outputs of a stack by name."""
     stack = engine.client("cloudformation").describe_stacks(StackName=stack_name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
@@ -59,8 +63,11 @@ def _quoted(value: str) -> str:
     return f'"{escaped}"'
 
 
-def _sam(arguments: list[str], environ: Mapping[str, str]) -> None:
-    """Run one command quietly. Without its bytecode the SAM CLI takes several times as long to start."""
+def run_sam(arguments: list[str], environ: Mapping[str, str], answers: str = "") -> None:
+    """Run one command quietly, with the answers to what it asks. Raises DeployError with all that it printed.
+
+    Without its bytecode the SAM CLI takes several times as long to start.
+    """
     inherited = {
         name: value
         for name, value in os.environ.items()
@@ -73,6 +80,7 @@ def _sam(arguments: list[str], environ: Mapping[str, str]) -> None:
             [_SAM, *arguments],
             env={**inherited, **quiet, "TMPDIR": scratch, **environ},
             cwd=ROOT,
+            input=answers,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

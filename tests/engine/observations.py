@@ -6,8 +6,10 @@ Every observation is made on both engines by `test_differences.py`.
 from __future__ import annotations
 
 import json
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -386,6 +388,28 @@ def ref_of_a_secret_is_its_arn(bench: Workbench) -> bool:
     outputs = {"Reference": {"Value": {"Ref": "Secret"}}}
     reference = bench.stack({"Resources": {"Secret": secret}, "Outputs": outputs})["Reference"]
     return bool(reference == bench.client("secretsmanager").describe_secret(SecretId=reference)["ARN"])
+
+
+AT_WORK = """
+import os, pathlib, time
+def handler(folder, context):
+    if folder:
+        pathlib.Path(folder, "began").touch()
+        while not pathlib.Path(folder, "go").exists(): time.sleep(0.02)
+    return os.environ.get("COLOUR", "none")
+"""
+
+
+@on_aws("updated_functions", ("none", "blue"))
+def who_is_at_work_finishes_as_before_an_update_and_the_next_one_has_it(bench: Workbench) -> Any:
+    function = bench.function(AT_WORK)
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(1) as caller:
+        at_work = caller.submit(bench.invoke, function, folder)
+        until(Path(folder, "began").exists, "the function is at work")
+        colour = {"Variables": {"COLOUR": "blue"}}
+        bench.client("lambda").update_function_configuration(FunctionName=function, Environment=colour)
+        Path(folder, "go").touch()
+        return at_work.result(), bench.invoke(function)
 
 
 @on_aws("table_ttl", ("ENABLED", "expires"))

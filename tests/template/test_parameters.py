@@ -316,7 +316,7 @@ def test_the_ledger_outlives_every_execution() -> None:
 
 def test_there_is_a_deployment_for_each_purpose() -> None:
     assert set(DEPLOYMENTS) == {"default", "prod", "local"}
-    names = [deployment["global"]["parameters"]["stack_name"] for deployment in DEPLOYMENTS.values()]
+    names = [deployment["deploy"]["parameters"]["stack_name"] for deployment in DEPLOYMENTS.values()]
     assert len(set(names)) == len(names)
 
 

@@ -192,10 +192,10 @@ def running_system(**parameters: str) -> Iterator[System]:
         Gate(simulator) as gate,
         running_stack(engine, simulator, {"ApiBaseUrl": gate.url, **_SHORT, **parameters}) as stack,
     ):
-        yield _listening(stack, gate)
+        yield listening(stack, gate)
 
 
-def _listening(stack: Stack, gate: Gate) -> System:
+def listening(stack: Stack, gate: Gate) -> System:
     """Subscribe a queue to the topic and one to the event bus."""
     sqs, region = stack.engine.client("sqs"), "us-east-1"
     urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("messages", "events")]

@@ -28,7 +28,7 @@ def say(system: System, expression: str) -> None:
     """The page's line that sets or removes something, run as it stands there."""
     (line,) = [line for line in PAGE.splitlines() if line.startswith("aws dynamodb") and f'"{expression} ' in line]
     line = line.replace("<output LimitsTable>", system.output("LimitsTable")).replace(
-        "$(date +%s)", f"{time.time():.0f}"
+        "$(date +%s)", str(int(time.time()))
     )
     words = shlex.split(line)
     given = {words[index][2:]: words[index + 1] for index in range(len(words) - 1) if words[index].startswith("--")}

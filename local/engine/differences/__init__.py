@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 NAMES = (
     "python_runtime",
     "bounded_environments",
+    "updated_functions",
     "retry_delays",
     "redrive",
     "ended_executions",

@@ -26,10 +26,13 @@ def close(settings: Settings) -> None:
     lock = threading.Lock()
 
     def queued(function: dict[str, Any], event: Any, request_id: str) -> Any:
-        name = (function.get("config") or function)["FunctionArn"]
+        config = function.get("config") or function
         with lock:
-            environments = free.setdefault(name, threading.Semaphore(settings.environments))
+            environments = free.setdefault(config["FunctionArn"], threading.Semaphore(settings.environments))
         with environments:
-            return run(function, event, request_id)
+            # What has waited was a snapshot: of an update that came meanwhile it would see one half.
+            is_latest = config.get("Version", "$LATEST") == "$LATEST"
+            current = lambda_svc._functions.get(config["FunctionName"], function)
+            return run(current if is_latest else function, event, request_id)
 
     lambda_svc._execute_function_warm = queued
