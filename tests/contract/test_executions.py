@@ -70,14 +70,15 @@ def test_a_fault_is_not_taken_for_no_execution() -> None:
         assert json.loads(asked.body) == {"executionArn": "arn:aws:states:r:1:execution:jobs:cat-1"}
 
 
-def test_an_execution_joins_the_trace_of_who_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK of the Lambda runtime sends the header by itself (X-Ray Developer Guide, "Tracing header")."""
-    trace = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"
+@pytest.mark.parametrize("sampled", [True, False])
+def test_an_execution_joins_the_trace_of_who_starts_it(sampled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But one that is not traced does not decide for it: the sampling rule does."""
+    trace = f"Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled={sampled:d}"
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "submit")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
     with serving() as script:
         script.answer = Answer(200, {"executionArn": "arn", "startDate": 1})
         Executions(scripted_client("stepfunctions", script.url), "arn:aws:states:r:1:stateMachine:jobs").start("cat-1")
         (asked,) = script.asked
-    assert asked.headers["x-amzn-trace-id"] == trace
+    assert asked.headers.get("x-amzn-trace-id") == (trace if sampled else None)
     assert json.loads(asked.body)["input"] == '{"job_id": "cat-1"}', "the same bytes whoever starts it"

@@ -571,14 +571,20 @@ THREATS = (
     Mutation(
         "work for the machines of others",
         "template.yaml",
-        "            Condition: {StringEquals: {aws:SourceAccount: !Ref AWS::AccountId}}\n",
-        "",
+        ", ArnLike: {aws:SourceArn: *machine-arn}}",
+        "}",
     ),
     Mutation(
         "speak for others",
         "template.yaml",
         "                Condition: {StringEqualsIfExists: {events:source: bucketbrush}}\n",
         "",
+    ),
+    Mutation(
+        "fill texts by a language that can do more",
+        f"{_PACKAGE}/domain/variables.py",
+        'return _PLACE.sub(lambda found: f"{{{found[2]}}}" if found[1] else values[found[2]], text)',
+        "return text.format_map(values)",
     ),
     # ---- Readers of logs and messages
     Mutation(

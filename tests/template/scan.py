@@ -17,7 +17,10 @@ from tests.template.stack import ENVIRONMENTS, ROOT, TEMPLATE, Json, load, trans
 CODE = (("-r", "functions", "layers/bucketbrush"), ("-c", "pyproject.toml", "-r", "local"))
 
 # A tool that calls home all the same finds nobody there, and complains.
-_NOWHERE = {"HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+NOWHERE = {
+    **{name: "http://127.0.0.1:9" for proxy in ("https_proxy", "http_proxy") for name in (proxy, proxy.upper())},
+    **dict.fromkeys(("no_proxy", "NO_PROXY"), ""),
+}
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ def run(*command: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=ROOT,
-        env={**environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1", **_NOWHERE},
+        env={**environ, "SAM_CLI_TELEMETRY": "0", "AWS_DEFAULT_REGION": "eu-central-1", **NOWHERE},
         capture_output=True,
         text=True,
         check=False,

@@ -33,6 +33,7 @@ THRESHOLDS = {
     **dict.fromkeys((f"{queue}Alarm" for queue in DEAD_LETTERS), "AlarmDeadLetters"),
     **dict.fromkeys(("ExecutionsFailedAlarm", "ExecutionsTimedOutAlarm"), "AlarmFailedExecutions"),
     **{f"Jobs{kind}Alarm": "AlarmJobs" for kind in ("Unknown", "Lost", "Late", "Overdue", "Unstored")},
+    "OverBudgetAlarm": "AlarmJobs",
     **dict.fromkeys(("KeyRefusedAlarm", "AccountEmptyAlarm", "ApiKeyMissingAlarm"), "AlarmRefusals"),
     "OldestOverdueAlarm": "AlarmOverdueSeconds",
     "LinksExpiringAlarm": "AlarmUnstoredSeconds",
@@ -69,6 +70,7 @@ def test_an_alarm_rings_for_everything_that_is_stuck(resources: Resources) -> No
         "ErrorRateAlarm": ("Bucketbrush", "JobErrorPercent", *service),
         "BudgetAlarm": ("Bucketbrush", "BudgetUsedPercent", *service),
         "BudgetSpentAlarm": ("Bucketbrush", "BudgetUsedPercent", *service),
+        "OverBudgetAlarm": ("Bucketbrush", "JobsOverBudget", *service),
         "SelfTestAlarm": ("Bucketbrush", "SelfTest", *service),
     }
 

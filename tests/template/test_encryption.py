@@ -101,7 +101,8 @@ def test_the_stacks_key_lets_each_service_in_and_nobody_elses(resources: Resourc
     assert {(item["Effect"], item["Resource"]) for item in statements.values()} == {("Allow", "*")}
     assert statements["Alarms"]["Condition"] == _from_here("cloudwatch", "alarm:*")
     assert "Condition" not in statements["Rules"], "EventBridge does not name the source to KMS everywhere"
-    assert statements["WorkflowLogs"]["Condition"] == _from_here("logs", "*")
+    here = _from_here("logs", "*")["ArnLike"]["aws:SourceArn"]
+    assert statements["WorkflowLogs"]["Condition"] == {"ArnLike": {"kms:EncryptionContext:SourceArn": here}}
     assert statements["Alarms"]["Action"] == statements["Rules"]["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
     assert statements["Administer"]["Principal"] == {
         "AWS": {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}

@@ -137,7 +137,11 @@ def test_each_role_is_one_services_and_one_functions(resources: Resources) -> No
         for role, properties in resources.of("AWS::IAM::Role").items()
     }
     may_assume = {"Effect": "Allow", "Action": "sts:AssumeRole"}
-    own_account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+    machine = resources.properties("SubmitFunction")["Environment"]["Variables"]["JOBS_MACHINE_ARN"]
+    own_account = {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}},
+        "ArnLike": {"aws:SourceArn": machine},
+    }
     assert trusts == {
         **{role: [{**may_assume, "Principal": {"Service": "lambda.amazonaws.com"}}] for role in functions.values()},
         "JobsMachineRole": [{**may_assume, "Principal": {"Service": "states.amazonaws.com"}, "Condition": own_account}],

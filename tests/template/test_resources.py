@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -421,12 +421,6 @@ def test_the_index_is_the_ledgers_and_holds_no_more_than_it_needs(resources: Res
     assert not {"open", "next_check"} & set(ended)
 
 
-@pytest.mark.parametrize("name", [*BUCKETS, *TABLES, "Key"])
-def test_what_was_paid_for_outlives_the_stack(resources: Resources, name: str) -> None:
-    assert resources.all[name]["DeletionPolicy"] == "Retain"
-    assert resources.all[name]["UpdateReplacePolicy"] == "Retain"
-
-
 # ---- The workflow ------------------------------------------------------------------------------------------------
 
 
@@ -450,3 +444,32 @@ def test_who_starts_executions_knows_the_machines_arn_by_its_name(
     assert values.resolve(arn).endswith(f":stateMachine:{name}")
     start = [item for item in resources.statements(f"{stem}Role") if item["Action"] == "states:StartExecution"]
     assert [item["Resource"] for item in start] == [arn]
+
+
+def test_cloudformation_gets_no_null(translated: Json) -> None:
+    """It refuses a template that has one ("'null' values are not allowed in templates")."""
+    assert None not in list(_values(translated))
+
+
+def _values(value: Any) -> Iterator[Any]:
+    """All that stand in a JSON value, at any depth."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    yield value
+    for item in inner:
+        yield from _values(item)
+
+
+@pytest.mark.parametrize(("rate", "mode"), [("0.05", "Active"), ("0", "PassThrough")])
+def test_functions_and_workflow_are_traced_together_or_not_at_all(
+    template: Json, resources: Resources, rate: str, mode: str
+) -> None:
+    values = Values.deployed(template, {"TraceSamplingRate": rate})
+    modes = [values.resolve(item["TracingConfig"]) for item in resources.of("AWS::Lambda::Function").values()]
+    assert modes == [{"Mode": mode}] * len(FUNCTIONS)
+    machine = resources.properties("JobsMachine")
+    assert values.resolve(machine["TracingConfiguration"]) == {"Enabled": mode == "Active"}
+    assert resources.all["JobsSampling"]["Condition"] == "Traces"
+    rule = resources.properties("JobsSampling")["SamplingRule"]
+    assert rule["FixedRate"] == {"Ref": "TraceSamplingRate"}
+    assert rule["ReservoirSize"] == 0, "a reservoir would trace more than was asked for"
+    assert rule["ServiceName"] == machine["StateMachineName"]

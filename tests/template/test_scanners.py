@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.template.scan import CODE, bandit, checkov
+from tests.template.scan import CODE, NOWHERE, bandit, checkov
 from tests.template.stack import ROOT, TEMPLATE, Json
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_bandit_cannot_read_is_not_passed_over(tmp_path: Path) -> No
 def test_an_audit_that_cannot_ask_fails() -> None:
     """One file is enough; the environment stands, or this would not run."""
     command = ["make", "-o", ".venv/scan/.ready", "audit", "LOCKED=requirements/uv.txt"]
-    nowhere = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9"}
+    nowhere = {**os.environ, **NOWHERE}
     done = subprocess.run(command, cwd=ROOT, env=nowhere, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "ProxyError" in done.stderr

@@ -153,8 +153,8 @@ def test_a_budget_is_reserved_settled_and_ends_what_does_not_fit(system: System)
         assert budget(system) == {"committed": room, "spent": before["spent"] + PRICE}
         assert run(system, "nothing-left")["reason"] == "BudgetExceeded"
         system.sweep()
-        alarm = json.loads(system.heard(system.messages_url, "BudgetAlarm")["Body"])
-        assert alarm["NewStateValue"] == "ALARM"
+        for name in ("local-BudgetAlarm", "local-OverBudgetAlarm"):
+            assert json.loads(system.heard(system.messages_url, name)["Body"])["NewStateValue"] == "ALARM"
     system.stop("hanging")
     row = system.until_state("hanging", "ended")
     assert row["share"]["M"] == {

@@ -41,7 +41,7 @@ from bucketbrush.domain.polling import poll_plan
 from bucketbrush.domain.recipe import find_model, request_body
 from bucketbrush.handover import HandOver
 from bucketbrush.knowledge import Knowledge
-from bucketbrush.observability import about, count, logger, note_accepted, note_provider_error, percent
+from bucketbrush.observability import about, count, logger, note_accepted, note_provider_error
 from bucketbrush.prepare import Prepare
 from bucketbrush.settings import SubmitSettings, UnknownPolicy
 
@@ -175,8 +175,7 @@ class Submit:
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except (RecipeInvalid, PriceUnknown, BudgetExceeded) as problem:
             if isinstance(problem, BudgetExceeded):
-                # What is left is less than any job costs, so nothing else would ever say that it is spent.
-                percent("BudgetUsedPercent", 100)
+                count("JobsOverBudget")
             return self._decide(job, verdicts.explained(Outcome.REJECTED, problem), **fixed)
         except DeparturesFull as problem:
             return self._decide(job, verdicts.explained(Outcome.EXPIRED, problem), **fixed)

@@ -67,7 +67,7 @@ _MODELS = Path(__file__).parent / "models"
 _CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
 # For what a job can do without: 30 seconds at most.
 _ASIDE = _CONFIG.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}))
-# For what stands between a job and its one request: 6 seconds at most.
+# For what stands between a job and its one request, or between that and the row: 6 seconds at most.
 _BRIEFLY = _CONFIG.merge(
     Config(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
 )
@@ -219,8 +219,8 @@ def _provider(settings: ProviderSettings, result_hosts: tuple[str, ...] = ()) ->
 
 @cache
 def _secrets() -> SecretsProvider:
-    """Bounded as what comes aside: the key may be read anew between a refusal and the row that says so."""
-    return SecretsProvider(boto_config=_ASIDE)
+    """The key may be read anew between a refusal and the row that says so, for which seconds are left."""
+    return SecretsProvider(boto_config=_BRIEFLY)
 
 
 def _signing_client(credentials: "CredentialsTypeDef") -> "S3Client":
