@@ -17,6 +17,8 @@ settings.load_profile("same")
 
 # These share servers: each runs in one worker, or every worker would start its own.
 SHARING = ("workflow", "engine", "contract")
+# These do not: they have servers of their own.
+ALONE = ("tests/workflow/test_alarms.py", "tests/workflow/test_existing_bucket.py")
 
 
 class LayerScheduling(LoadScopeScheduling):
@@ -25,7 +27,7 @@ class LayerScheduling(LoadScopeScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.split("::", 1)[0]
         layer = file.split("/")[1]
-        return layer if layer in SHARING else file
+        return layer if layer in SHARING and file not in ALONE else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LayerScheduling:

@@ -155,7 +155,10 @@ def by_parameter() -> Iterator[str]:
     copy, both = (f"{cost({Meter.PUTS: count}):.3f} less" for count in (1, 2))
     yield f"| `ResultPage` | {copy} `without-references`, {both} with `none` |"
     yield f"| `MonthlyBudgetUsd` | {cost(_BUDGETED):.3f} more where there is a budget |"
-    yield f"| `TraceSamplingRate` | {_TRACE.of(0.05 * JOBS):.4f} at 0.05, {_TRACE.of(JOBS):.3f} at 1 |"
+    yield (
+        f"| `TraceSamplingRate` | {_TRACE.of(0.05 * JOBS):.4f} at 0.05, {_TRACE.of(JOBS):.3f} at 1, for the executions; "
+        "above 0 Lambda traces one call a second and a twentieth of the others besides |"
+    )
     requests = f"at most {_KEY_REQUESTS.of(asked):.2f} more"
     yield f"| `KmsKey` | with `create` {_KEY.of(1):.2f} a month for the key; {requests} |"
     yield f"| `InboxDays`, `ResultsDays` | {_STORED.of(1):.3f} a month for each GB that is kept |"

@@ -164,6 +164,7 @@ def failed(terminal: Terminal) -> None:
 
 
 def cost(terminal: Terminal) -> None:
+    until(lambda: time.time() % 86_400 < 86_340, "a day that does not end before the answer")
     system = terminal.system
     before = {name: system.counted(name) for name in ("EstimatedUsd", "BilledUsd")}
     with deployed(system, MONTHLY_BUDGET_USD="1000"):
