@@ -156,7 +156,7 @@ def by_parameter() -> Iterator[str]:
     yield f"| `ResultPage` | {copy} `without-references`, {both} with `none` |"
     yield f"| `MonthlyBudgetUsd` | {cost(_BUDGETED):.3f} more where there is a budget |"
     yield (
-        f"| `TraceSamplingRate` | {_TRACE.of(0.05 * JOBS):.4f} at 0.05, {_TRACE.of(JOBS):.3f} at 1, for the executions; "
+        f"| `TraceSamplingRate` | {_TRACE.of(0.05 * JOBS):.4f} at 0.05, {_TRACE.of(JOBS):.3f} at 1, for executions; "
         "above 0 Lambda traces one call a second and a twentieth of the others besides |"
     )
     requests = f"at most {_KEY_REQUESTS.of(asked):.2f} more"
