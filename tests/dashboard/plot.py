@@ -6,6 +6,7 @@ import re
 from io import BytesIO
 from itertools import groupby
 from math import ceil
+from statistics import median
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,7 @@ _ROW = 0.155  # a line of small text, in inches
 _LETTER = 0.06  # how wide one of its letters is, on the whole
 _HEAD, _AXIS = 0.3, 0.22  # what a title and the numbers below a graph take
 _CAPTION = 0.55
+_FAR = 100  # times what is usual: from there on an axis goes by factors
 _STYLE: Any = {
     "font.size": 8,
     "font.family": "sans-serif",
@@ -155,6 +157,10 @@ class _Card:
         last = max(time for points in self.seen.points.values() for time, _ in points) + self.seen.period
         for one in {axes, second}:
             one.set(xlim=(0, last), ylim=(0, one.dataLim.ymax * 1.05 or 1))
+            usual = median([value for line in one.lines for value in line.get_ydata() if value > 0] or [0])
+            if 0 < usual * _FAR < one.dataLim.ymax:
+                one.set_yscale("symlog", linthresh=usual)  # or what is usual could not be seen
+                one.set_ylim(0, one.dataLim.ymax * 2)
             one.yaxis.set_major_formatter(lambda value, _: _short(value))
             one.spines["top"].set_visible(False)
             one.spines["right"].set_visible(second is not axes)

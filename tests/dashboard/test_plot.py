@@ -45,6 +45,15 @@ def test_a_graph_shows_the_points_and_its_gaps() -> None:
     assert colours[0] == colours[1] != colours[2]
 
 
+@pytest.mark.parametrize(("far", "scale"), [(99.0, "linear"), (101.0, "symlog")])
+def test_what_is_usual_is_seen_beside_what_is_far_from_it(far: float, scale: str) -> None:
+    (axes,) = figure_of(
+        _seen("metric", {"view": "timeSeries", "metrics": JOBS}, [(0, 1), (5, 1), (10, far)], []), ""
+    ).axes
+    assert axes.get_yscale() == scale
+    assert axes.get_ylim()[1] > far
+
+
 def test_stacked_values_stand_on_each_other() -> None:
     properties = {"view": "timeSeries", "stacked": True, "metrics": JOBS}
     (axes,) = figure_of(_seen("metric", properties, [(0, 2)], [(0, 3), (5, 1)]), "").axes
