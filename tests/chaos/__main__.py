@@ -45,8 +45,8 @@ def main() -> int:
             seen,
             f"The template's dashboard after a chaos run on this machine: {options.jobs} jobs, faults and crashes, "
             f"seed {options.seed}; some jobs were made a day older, and where that shows an axis goes by factors. "
-            f'Graphs have a point for every {seen.period} s and minutes since the first job below. "{MISSING}": the engine has no such metric, '
-            "or it had no occasion.",
+            f"Graphs have a point for every {seen.period} s and minutes since the first job below. "
+            f'"{MISSING}": the engine has no such metric, or it had no occasion.',
         )
         faults.extend(seen.faults)
 
