@@ -74,8 +74,8 @@ def test_the_key_is_kept_and_its_client_is_bounded() -> None:
     put(arn, NEW_KEY)
     assert api_key(arn).read() == KEY
     config = wiring._secrets().client.meta.config
-    assert (config.connect_timeout, config.read_timeout) == (5, 10)
-    assert config.retries == {"mode": "standard", "total_max_attempts": 2}
+    tries = config.retries["total_max_attempts"]
+    assert tries * (config.connect_timeout + config.read_timeout) <= 6, "it is read between a refusal and its row"
 
 
 def test_a_key_that_is_read_anew_is_kept_from_then_on() -> None:

@@ -25,11 +25,11 @@ def test_a_crash_before_and_after_every_side_effect(points: Points) -> None:
 
 
 def test_a_crash_and_then_everything_twice(points: Points) -> None:
-    points.prove(some(points.doubled(points.distinct()), 4))
+    points.prove(some(points.doubled(points.distinct()), 6))
 
 
 def test_two_crashes(points: Points) -> None:
-    points.prove(points.pairs(500 if ALL else 12))
+    points.prove(points.pairs(500 if ALL else 8))
 
 
 def test_a_twin_at_every_side_effect(points: Points) -> None:
@@ -37,12 +37,12 @@ def test_a_twin_at_every_side_effect(points: Points) -> None:
 
 
 def test_an_answer_lost_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.lost_answers(), 3))
+    points.prove(some(points.lost_answers(), 5))
 
 
 def test_all_else_goes_on_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.frozen(), 3))
+    points.prove(some(points.frozen(), 5))
 
 
 def test_a_stop_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.stops(), 3))
+    points.prove(some(points.stops(), 5))

@@ -13,7 +13,7 @@ from tests.waiting import until
 if TYPE_CHECKING:
     from tests.workflow.conftest import System
 
-FILES = 200
+FILES = 100
 
 
 def _event(system: System, key: str, content: bytes) -> str:
