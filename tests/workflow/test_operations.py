@@ -35,8 +35,8 @@ DOCUMENT = {"model": "gpt-image-2-vip", "prompt": f"{PROMPT_MARK} a boat"}
 
 # What is not run, by the first words of a line of its block, and why. The page's last table says the same.
 ONLY_AWS = {
-    "sam build": "to deploy takes long; every workflow test begins so, and `tests/upgrade` updates with jobs in flight; "
-    "the way back was tried by hand",
+    "sam build": "to deploy takes long; every workflow test begins so, and `tests/upgrade` updates with jobs in "
+    "flight; the way back was tried by hand",
     "sam delete": "the stack is still needed",
     "aws sqs start-message-move-task": "the engine does not know the action",
     "aws dynamodb list-backups": "the engine keeps no backup of a table that is deleted",
