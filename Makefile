@@ -65,10 +65,11 @@ audit: .venv/scan/.ready ## ask PyPI for advisories about all locked packages; n
 bench: setup ## measure pace, order, looks and prices, and compare with the goals; one section: make bench SECTION=polling
 	@PYTHONPATH=layers/bucketbrush $(PY) -m tests.bench $(SECTION)
 
-chaos: setup ## a thousand jobs through seeded faults and crashes, then each permission taken away; repeat a run's plan: make chaos JOBS=100 SEED=7
+chaos: setup ## a thousand jobs through seeded faults and crashes, then each permission taken away, then every crash point; repeat a run's plan: make chaos JOBS=100 SEED=7
 	@EXAMPLES=10000 $(PY) -m pytest -n 2 -m properties tests/unit
 	@$(PY) -m tests.chaos --jobs $(or $(JOBS),1000) $(SEED:%=--seed %)
 	@$(PY) -m tests.permissions
+	@CRASH=all $(PY) -m pytest -n 2 tests/crash
 
 dashboard: setup ## draw the template's dashboard after a chaos run: docs/pictures/dashboard.png; also JOBS=300 SEED=8
 	@$(PY) -m tests.chaos --jobs $(or $(JOBS),200) --seed $(or $(SEED),7) --dashboard docs/pictures/dashboard.png

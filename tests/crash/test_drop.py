@@ -25,7 +25,7 @@ def test_a_crash_before_and_after_every_side_effect(points: Points) -> None:
 
 
 def test_a_crash_and_then_everything_twice(points: Points) -> None:
-    points.prove(some(points.doubled(points.distinct()), 6))
+    points.prove(some(points.doubled(points.distinct()), 10))
 
 
 def test_two_crashes(points: Points) -> None:
@@ -33,16 +33,16 @@ def test_two_crashes(points: Points) -> None:
 
 
 def test_a_twin_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.twins(), 2))
+    points.prove(some(points.twins(), 4))
 
 
 def test_an_answer_lost_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.lost_answers(), 5))
+    points.prove(some(points.lost_answers(), 8))
 
 
 def test_all_else_goes_on_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.frozen(), 5))
+    points.prove(some(points.frozen(), 8))
 
 
 def test_a_stop_at_every_side_effect(points: Points) -> None:
-    points.prove(some(points.stops(), 5))
+    points.prove(some(points.stops(), 8))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize("scenario", OTHERS, ids=lambda scenario: scenario.name)
 def test_a_crash_at_every_point(rig: Rig, scenario: Scenario) -> None:
     points = Points(rig, scenario)
-    points.prove(some(points.crashes(points.every() if ALL else points.distinct()), 8))
+    points.prove(some(points.crashes(points.every() if ALL else points.distinct()), 14))
 
 
 def test_a_crash_while_pictures_are_stored_in_parts(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,8 +59,15 @@ def look(stack: Stack) -> Seen:
         },
         {alarm["AlarmArn"]: (_logical(alarm["AlarmName"]), alarm["StateValue"]) for alarm in alarms},
         period,
-        [*_unshown(cloudwatch, lines), *_unwritten(stack.engine.client("logs"), stack.outputs["DashboardName"])],
+        [
+            *_unshown(cloudwatch, lines),
+            *_unwritten(stack.engine.client("logs"), _stack_of(stack.outputs["JobsMachineArn"])),
+        ],
     )
+
+
+def _stack_of(machine_arn: str) -> str:
+    return machine_arn.rpartition(":")[2].removesuffix("-jobs")
 
 
 def _logical(name: str) -> str:
