@@ -36,7 +36,7 @@ from bucketbrush.domain.page import Shown, render
 from bucketbrush.domain.pictures import PictureFormat, Pixels
 from bucketbrush.domain.recipe import read_preset
 from bucketbrush.domain.result import Picture, Result
-from bucketbrush.wiring import deployed_catalogue
+from bucketbrush.wiring.submit import deployed_catalogue
 from local import samples
 from local.simulator import painting
 

@@ -34,7 +34,7 @@ from bucketbrush.domain.life import State
 from bucketbrush.domain.recipe import parse_document, read_preset
 from bucketbrush.domain.redact import printable
 from bucketbrush.prepare import Prepare
-from bucketbrush.wiring import deployed_catalogue
+from bucketbrush.wiring.submit import deployed_catalogue
 from local import terminal
 from local.demo import MODEL
 

@@ -21,7 +21,7 @@ from bucketbrush.adapters.toapis import ToApis
 from bucketbrush.domain.errors import BucketbrushError, TaskUnreadable
 from bucketbrush.domain.inspection import inspect
 from bucketbrush.domain.recipe import read_recipe, request_body
-from bucketbrush.wiring import deployed_catalogue
+from bucketbrush.wiring.submit import deployed_catalogue
 from local import samples
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from bucketbrush.domain.batches import BatchAnnouncement, BatchSummary, LineEnd
 from bucketbrush.domain.catalogue import OneOf, Ratio, Text, Whole
 from bucketbrush.domain.result import Announcement, LateNotice, Result, SubmittedNotice
-from bucketbrush.events import AgainCall, ImageJobRequested, RequestCall
-from bucketbrush.wiring import deployed_catalogue
+from bucketbrush.messages import AgainCall, ImageJobRequested, RequestCall
+from bucketbrush.wiring.submit import deployed_catalogue
 from local.engine.controller import ROOT
 
 if TYPE_CHECKING:

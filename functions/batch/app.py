@@ -3,9 +3,10 @@
 from functools import cache
 from typing import Any
 
-from bucketbrush.events import BatchMessage, Message, parse, read_invocation
+from bucketbrush.domain.batches import BatchMessage
+from bucketbrush.events import Message, parse, read_invocation
 from bucketbrush.observability import phase
-from bucketbrush.wiring import build_batch
+from bucketbrush.wiring.batch import build_batch
 
 look_after = cache(build_batch)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from bucketbrush.events import FinalizeCall, parse, read_invocation
 from bucketbrush.observability import phase
-from bucketbrush.wiring import build_finalize, build_look_for_bill
+from bucketbrush.wiring.finalize import build_finalize, build_look_for_bill
 
 finalize = cache(build_finalize)
 look_for_bill = cache(build_look_for_bill)

@@ -5,7 +5,7 @@ from typing import Any
 
 from bucketbrush.events import StatusCall, parse
 from bucketbrush.observability import phase
-from bucketbrush.wiring import build_status
+from bucketbrush.wiring.status import build_status
 
 status = cache(build_status)
 

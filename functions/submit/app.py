@@ -5,19 +5,11 @@ from typing import Any
 
 from bucketbrush.domain.errors import BucketbrushError
 from bucketbrush.domain.jobs import Invocation
-from bucketbrush.events import (
-    Message,
-    next_step,
-    parse,
-    parse_message,
-    parse_order,
-    parse_request,
-    read_invocation,
-    taken_in,
-)
+from bucketbrush.events import Message, parse, read_invocation
 from bucketbrush.intake import Intake
+from bucketbrush.messages import next_step, parse_message, parse_order, parse_request, taken_in
 from bucketbrush.observability import logger, phase
-from bucketbrush.wiring import build_intake
+from bucketbrush.wiring.submit import build_intake
 
 intake = cache(build_intake)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from bucketbrush.events import ExecutionEnded, Message, parse, read_invocation
 from bucketbrush.observability import phase
-from bucketbrush.wiring import build_sweep
+from bucketbrush.wiring.sweep import build_sweep
 
 sweep = cache(build_sweep)
 

@@ -69,7 +69,7 @@ def content(lines: int) -> bytes:
 
 def send(key: str, lines: int) -> Cost:
     """The first turn of a batch, on the adapters of the deployed function; its environment says where everything is."""
-    from bucketbrush.wiring import build_batch
+    from bucketbrush.wiring.batch import build_batch
 
     source = ObjectVersion(bucket=os.environ["INBOX_BUCKET"], key=key)
     look_after = build_batch()

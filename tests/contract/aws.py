@@ -14,11 +14,11 @@ import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 
-from bucketbrush import wiring
 from bucketbrush.adapters import ledger
 from bucketbrush.adapters.budgets import Budgets
 from bucketbrush.adapters.ledger import Ledger
 from bucketbrush.domain.errors import BucketbrushError
+from bucketbrush.wiring import provider, shared
 from local.engine.controller import Engine
 from tests.template.stack import load
 from tests.waiting import until
@@ -126,15 +126,14 @@ def on_engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The environment points at the engine, and no client of another environment is left over."""
     for variable, value in engine().environ().items():
         monkeypatch.setenv(variable, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     _forget_clients()
     yield
     _forget_clients()
 
 
 def _forget_clients() -> None:
-    wiring._secrets.cache_clear()
-    wiring._dynamodb.cache_clear()
+    for made in (shared.session, shared.dynamodb, provider.secrets):
+        made.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.retries.standard import ExponentialBackoff
 
-from bucketbrush import wiring
 from bucketbrush.adapters.secrets import ApiKey
 from bucketbrush.domain.errors import ApiKeyMissing
+from bucketbrush.wiring import provider, shared
 from tests.contract.aws import client, on_engine, secret
 
 __all__ = ["on_engine"]
@@ -21,7 +21,7 @@ GONE = "arn:aws:secretsmanager:us-east-1:000000000000:secret:gone-AbCdEf"
 
 
 def api_key(arn: str) -> ApiKey:
-    return ApiKey(wiring._secrets(), arn)
+    return ApiKey(provider.secrets(), arn)
 
 
 def put(arn: str, value: str) -> None:
@@ -73,7 +73,7 @@ def test_the_key_is_kept_and_its_client_is_bounded() -> None:
     assert api_key(arn).read() == KEY
     put(arn, NEW_KEY)
     assert api_key(arn).read() == KEY
-    config = wiring._secrets().client.meta.config
+    config = provider.secrets().client.meta.config
     tries = config.retries["total_max_attempts"]
     assert tries * (config.connect_timeout + config.read_timeout) <= 6, "it is read between a refusal and its row"
 
@@ -94,7 +94,8 @@ def test_what_cannot_be_read_anew_is_none_and_no_fault(monkeypatch: pytest.Monke
     assert api_key(arn).read_anew() is None
     monkeypatch.setattr(ExponentialBackoff, "delay_amount", lambda *_: 0)
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    wiring._secrets.cache_clear()
+    for made in (shared.session, provider.secrets):
+        made.cache_clear()
     assert api_key(arn).read_anew() is None
 
 

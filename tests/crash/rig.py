@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import httpx
 
+from bucketbrush.wiring.shared import session
 from tests.contract.aws import client, name, new_bucket, secret
 from tests.template.stack import Json, Values, load
 from tests.waiting import until
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from local.simulator import Simulator
 
-_connect = boto3.client
+
+_connect = boto3.Session.client
 _FUNCTIONS = {f"{stem.capitalize()}Function": stem for stem in ("submit", "status", "finalize", "sweep")}
 # So that what takes hours takes few steps; the relations between them are those of the template's defaults.
 _PACE = {"LatenessPrice": "0.01", "LookupWaitSeconds": "300", "DeadlineSeconds": "3600"}
@@ -165,12 +167,12 @@ def _variables(properties: Json) -> Json:
 
 @cache
 def _kept(service: Any, config: Config) -> Any:
-    return _connect(service, config=config)
+    return _connect(session(), service, config=config)
 
 
-def connect(service: Any, config: Config, **credentials: str) -> Any:
-    """In place of boto3.client: a client knows nothing of jobs, and making one anew takes longer than most calls."""
-    return _connect(service, config=config, **credentials) if credentials else _kept(service, config)  # type: ignore[call-overload]
+def connect(by: boto3.Session, service: Any, config: Config, **options: str) -> Any:
+    """In place of a session's client: it knows nothing of jobs, and making one anew takes longer than most calls."""
+    return _connect(by, service, config=config, **options) if options else _kept(service, config)  # type: ignore[call-overload]
 
 
 def function_of(placeholder: str) -> str:

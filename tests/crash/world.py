@@ -23,7 +23,7 @@ from unittest.mock import patch
 
 import boto3
 
-from bucketbrush import wiring
+from bucketbrush.wiring import batch, finalize, provider, shared, status, submit, sweep
 from tests.contract.aws import client, name
 from tests.crash.machine import TaskFailed, Walk
 from tests.crash.rig import Rig, connect, ended, function_of
@@ -146,9 +146,10 @@ class World:
     def _installed(self) -> Iterator[None]:
         with ExitStack() as stack:
             stack.enter_context(self.tap.installed())
-            stack.enter_context(patch.object(boto3, "client", connect))
+            stack.enter_context(patch.object(boto3.Session, "client", connect))
             clock = SimpleNamespace(time=lambda: self._now, sleep=self._sleep)
-            stack.enter_context(patch.object(wiring, "time", clock))
+            for module in (batch, finalize, shared, status, submit, sweep):
+                stack.enter_context(patch.object(module, "time", clock))
             yield
 
     def _sleep(self, seconds: float) -> None:
@@ -362,7 +363,7 @@ class World:
         self.calls.append((function, event))
         try:
             with patch.dict(os.environ, self._environments[function]), self.tap.invocation(label):
-                wiring._secrets().clear_cache()  # making the client anew takes longer than all the rest
+                provider.secrets().clear_cache()  # making the client anew takes longer than all the rest
                 return json.loads(json.dumps(_load(function)["handler"](event, context)))
         except Killed:
             raise TaskFailed("Sandbox.Timedout") from None

@@ -486,7 +486,7 @@ THREATS = (
     ),
     Mutation(
         "take every message for one of S3",
-        f"{_PACKAGE}/events.py",
+        f"{_PACKAGE}/messages.py",
         'source: Literal["aws.s3"]',
         "source: str",
     ),
@@ -510,7 +510,7 @@ THREATS = (
     ),
     Mutation(
         "believe any place in a file",
-        f"{_PACKAGE}/events.py",
+        f"{_PACKAGE}/messages.py",
         "    start: int = Field(ge=0, le=MAX_BATCH_BYTES)\n    length: int = Field(ge=1, le=MAX_BATCH_BYTES)\n",
         "",
     ),
@@ -546,13 +546,13 @@ THREATS = (
     ),
     Mutation(
         "take a request of any size",
-        f"{_PACKAGE}/events.py",
+        f"{_PACKAGE}/messages.py",
         "if len(document) > MAX_DOCUMENT_BYTES:",
         "if len(document) > MAX_DOCUMENT_BYTES**2:",
     ),
     Mutation(
         "break at a deep message",
-        f"{_PACKAGE}/events.py",
+        f"{_PACKAGE}/messages.py",
         "except (ValueError, RecursionError):",
         "except ValueError:",
     ),

@@ -18,7 +18,8 @@ from bucketbrush.domain import deadlines, errors, polling, verdicts
 from bucketbrush.domain.jobs import Job, ObjectVersion, Outcome
 from bucketbrush.domain.life import State
 from bucketbrush.domain.result import Announcement, StoredObject
-from bucketbrush.events import FinalizeCall, StatusCall, SubmitCall, next_step, parse
+from bucketbrush.events import FinalizeCall, StatusCall, parse
+from bucketbrush.messages import SubmitCall, next_step
 from bucketbrush.status import Look, Seen
 from tests.template.asl import problems
 from tests.template.stack import Json, Resources, longest, most, strings

@@ -8,19 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bucketbrush import events
-from bucketbrush.events import (
-    AgainCall,
-    BatchMessage,
-    ExecutionEnded,
-    FinalizeCall,
-    LineCall,
-    Message,
-    ObjectCreated,
-    RequestCall,
-    StatusCall,
-)
+from bucketbrush import events, messages
+from bucketbrush.domain.batches import BatchMessage
+from bucketbrush.events import ExecutionEnded, FinalizeCall, Message, StatusCall
 from bucketbrush.intake import Again, BatchLine, Drop, Request
+from bucketbrush.messages import AgainCall, LineCall, ObjectCreated, RequestCall
 from tests.template.stack import ROOT, Resources
 
 if TYPE_CHECKING:
@@ -37,14 +29,14 @@ QUEUES: dict[str, tuple[str, Any, type | None]] = {
     "sweep-queue-batch.json": ("ExecutionEndedQueue", ExecutionEnded, None),
 }
 CALLS: dict[str, Callable[[Any], Any]] = {
-    "submit-call.json": events.parse_order,
+    "submit-call.json": messages.parse_order,
     "status-call.json": lambda event: events.parse(StatusCall, event),
     "finalize-call.json": lambda event: events.parse(FinalizeCall, event),
     "finalize-bill-call.json": lambda event: events.parse(FinalizeCall, event).bill,
-    "object-created.json": lambda event: events.parse_message(json.dumps(event)),
-    "image-job-requested.json": lambda event: events.parse_message(json.dumps(event)),
-    "request-message.json": lambda event: events.parse_message(json.dumps(event)),
-    "request-call.json": events.parse_request,
+    "object-created.json": lambda event: messages.parse_message(json.dumps(event)),
+    "image-job-requested.json": lambda event: messages.parse_message(json.dumps(event)),
+    "request-message.json": lambda event: messages.parse_message(json.dumps(event)),
+    "request-call.json": messages.parse_request,
 }
 # A job document is no event; the schedule says no more than that it is time; of an ended execution its name passes;
 # two are what a caller makes a request of.
@@ -74,7 +66,7 @@ def test_a_batch_is_one_as_sqs_makes_it(resources: Resources, name: str) -> None
     body = events.parse(Message, record).body
     assert events.parse(shape, body)
     if kind:
-        assert isinstance(events.parse_message(body), kind)
+        assert isinstance(messages.parse_message(body), kind)
     assert record["md5OfBody"] == hashlib.md5(body.encode()).hexdigest()
     assert record["eventSource"] == "aws:sqs"
     assert record["eventSourceARN"].endswith(f"-{queue}")

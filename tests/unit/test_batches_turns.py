@@ -17,8 +17,8 @@ from bucketbrush.domain.batches import Batch, BatchAnnouncement, BatchCall
 from bucketbrush.domain.errors import AnnouncementFailed, BatchBusy, Money
 from bucketbrush.domain.jobs import Invocation, Job, ObjectVersion, Outcome, Verdict, line_job_id
 from bucketbrush.domain.life import State
-from bucketbrush.events import LineCall, parse_message
 from bucketbrush.intake import BatchLine
+from bucketbrush.messages import LineCall, parse_message
 from bucketbrush.settings import BatchSettings
 from tests.unit.fakes import FakeObjects
 

@@ -13,7 +13,7 @@ from bucketbrush.domain.errors import RecipeInvalid, SettingsInvalid
 from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.money import picture_price
 from bucketbrush.domain.recipe import Place, read_job, read_recipe, request_body
-from bucketbrush.wiring import deployed_catalogue
+from bucketbrush.wiring.submit import deployed_catalogue
 from local.engine.controller import ROOT
 from tests.models import MODELS
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bucketbrush import events
+from bucketbrush import events, messages
 from bucketbrush.domain.errors import EventUnreadable
 from bucketbrush.domain.jobs import JOB_ID, Job, Line, ObjectVersion
 from bucketbrush.domain.layout import Inbox
@@ -19,11 +19,10 @@ from bucketbrush.events import (
     ExecutionEnded,
     FinalizeCall,
     Message,
-    ObjectCreated,
     StatusCall,
-    SubmitCall,
 )
 from bucketbrush.intake import Again, BatchLine, Drop, Request
+from bucketbrush.messages import ObjectCreated, SubmitCall
 from tests.models import OURS
 from tests.unit.test_architecture import ROOT
 
@@ -75,7 +74,7 @@ def sample(name: str) -> Any:
 
 def drop_of(body: str) -> Drop:
     """The message must be a drop."""
-    message = events.parse_message(body)
+    message = messages.parse_message(body)
     assert isinstance(message, Drop)
     return message
 
@@ -88,7 +87,7 @@ def test_the_samples_are_events_as_they_come() -> None:
     assert events.parse(StatusCall, sample("status-call.json")).polls == 3
     assert events.parse(FinalizeCall, sample("finalize-call.json")).fault is None
     (record,) = [events.parse(Message, record) for record in sample("submit-again-batch.json")["Records"]]
-    again = events.parse_message(record.body)
+    again = messages.parse_message(record.body)
     assert isinstance(again, Again)
     assert (JOB_ID.fullmatch(again.job_id) is not None, again.attempt) == (True, 2)
     (record,) = [events.parse(Message, record) for record in sample("sweep-queue-batch.json")["Records"]]
@@ -96,7 +95,7 @@ def test_the_samples_are_events_as_they_come() -> None:
     assert ended.execution == sample("execution-ended.json")["detail"]["name"]
     assert "Records" not in sample("sweep-schedule.json")
     document = sample("job-document.json")
-    assert events.parse_order(sample("submit-call.json")).document == document
+    assert messages.parse_order(sample("submit-call.json")).document == document
     asked = read_job(document, Place("sample", Inbox(source.bucket)), OURS)
     assert (asked.recipe["size"], list(asked.references)) == ("3:2", document["references"])
 
@@ -137,7 +136,7 @@ def test_a_bucket_without_versions(version: str | None) -> None:
     ],
 )
 def test_a_message_may_ask_for_a_job_again(body: str, again: Again) -> None:
-    assert events.parse_message(body) == again
+    assert messages.parse_message(body) == again
 
 
 DOCUMENT = '{"n":1,"prompt":"a"}'
@@ -153,9 +152,9 @@ DOCUMENT = '{"n":1,"prompt":"a"}'
     ],
 )
 def test_a_request_is_the_same_whichever_way_it_comes(message: dict[str, Any], request_: Request) -> None:
-    assert events.parse_message(json.dumps(message)) == request_
+    assert messages.parse_message(json.dumps(message)) == request_
     if "detail" not in message:
-        assert events.parse_request(message) == request_
+        assert messages.parse_request(message) == request_
 
 
 SOURCE: dict[str, Any] = {"bucket": "b", "key": "inbox/a.jobs.jsonl", "version_id": "v"}
@@ -163,7 +162,7 @@ LINE = {"source": SOURCE, "number": 3, "start": 10, "length": 5, "batch": "a-1",
 
 
 def test_a_line_of_a_batch_is_a_place_in_a_file() -> None:
-    assert events.parse_message(json.dumps({"line": LINE})) == BatchLine(
+    assert messages.parse_message(json.dumps({"line": LINE})) == BatchLine(
         ObjectVersion(**SOURCE), Line(number=3, start=10, length=5), "a-1", 9
     )
 
@@ -213,7 +212,7 @@ def test_a_file_may_have_any_name(key: str) -> None:
 )
 def test_a_message_that_is_neither_is_named_by_its_fields(body: str, shape: str, fields: list[str]) -> None:
     with pytest.raises(EventUnreadable, match=f"^{shape}: ") as caught:
-        events.parse_message(body)
+        messages.parse_message(body)
     assert [field for field in fields if f"{field}: " not in str(caught.value)] == []
     assert "secret plan" not in str(caught.value)
 
@@ -275,13 +274,13 @@ def test_what_is_told_of_a_strangers_fields_has_bounds() -> None:
     """Their names are the sender's, like their content."""
     call = {"request_id": "1", "job": {}, **{f"{number} {SECRET * 100}": 1 for number in range(200)}}
     with pytest.raises(EventUnreadable) as caught:
-        events.parse_request(call)
+        messages.parse_request(call)
     assert str(caught.value).count("Extra inputs are not permitted") == 20
     assert len(str(caught.value)) < 3000
 
 
 def test_an_order_carries_the_document_as_it_is() -> None:
-    order = events.parse_order({"job_id": "cat-1", "document": {"model": "m", "n": 2}})
+    order = messages.parse_order({"job_id": "cat-1", "document": {"model": "m", "n": 2}})
     assert (order.job_id, order.source, order.document) == ("cat-1", None, {"model": "m", "n": 2})
 
 
@@ -301,7 +300,7 @@ def test_a_lease_outlives_its_invocation() -> None:
 @pytest.mark.parametrize("rich", [True, False])
 def test_the_workflow_finds_every_key(state: State, rich: bool) -> None:
     facts: dict[str, Any] = {"hold_until": 7, "plan": (1, 2), "task_id": "t", "polls": 3} if rich else {}
-    step = events.next_step(Job(job_id="j", state=state, created_at=1, **facts))
+    step = messages.next_step(Job(job_id="j", state=state, created_at=1, **facts))
     expected = {"hold_until": 0, "plan": [60], "task_id": None, "polls": 0, **facts, "state": state.value}
     assert step == expected | {"plan": list(expected["plan"])}
     assert json.loads(json.dumps(step)) == step

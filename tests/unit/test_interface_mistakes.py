@@ -22,8 +22,8 @@ from bucketbrush.domain.errors import (
 from bucketbrush.domain.jobs import Job, Line, Outcome
 from bucketbrush.domain.layout import Inbox
 from bucketbrush.domain.life import State
-from bucketbrush.events import parse_message, parse_request
 from bucketbrush.intake import BatchLine
+from bucketbrush.messages import parse_message, parse_request
 from bucketbrush.settings import SubmitSettings, read_settings
 from bucketbrush.submit import Order
 from tests import interface

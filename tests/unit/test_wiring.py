@@ -7,10 +7,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bucketbrush import wiring
 from bucketbrush.domain.errors import SettingsInvalid
 from bucketbrush.domain.life import Actor
 from bucketbrush.settings import BatchSettings, FinalizeSettings, StatusSettings, SubmitSettings, SweepSettings
+from bucketbrush.wiring import shared
+from bucketbrush.wiring.batch import build_batch
+from bucketbrush.wiring.finalize import build_finalize
+from bucketbrush.wiring.status import build_status
+from bucketbrush.wiring.submit import build_intake, signing_client
+from bucketbrush.wiring.sweep import build_sweep
 from tests.unit.test_settings import BATCH, FINALIZE, STATUS, SUBMIT, SWEEP
 
 if TYPE_CHECKING:
@@ -27,17 +32,17 @@ def test_a_link_names_the_region_of_the_bucket(region: str, monkeypatch: pytest.
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)
     monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
-    link = wiring._signing_client(CREDENTIALS).generate_presigned_url("get_object", {"Bucket": "my-inbox", "Key": "k"})
+    link = signing_client(CREDENTIALS).generate_presigned_url("get_object", {"Bucket": "my-inbox", "Key": "k"})
     assert cast("str", urlsplit(link).hostname).removesuffix(".cn") == f"my-inbox.s3.{region}.amazonaws.com"
 
 
 ENVIRONMENT = {**SUBMIT, **STATUS, **FINALIZE, **BATCH, **SWEEP}
 BUILT: list[tuple[Callable[[], Any], Actor, type[FunctionSettings]]] = [
-    (wiring.build_intake, Actor.SUBMIT, SubmitSettings),
-    (wiring.build_status, Actor.STATUS, StatusSettings),
-    (wiring.build_finalize, Actor.FINALIZE, FinalizeSettings),
-    (wiring.build_batch, Actor.BATCH, BatchSettings),
-    (wiring.build_sweep, Actor.SWEEP, SweepSettings),
+    (build_intake, Actor.SUBMIT, SubmitSettings),
+    (build_status, Actor.STATUS, StatusSettings),
+    (build_finalize, Actor.FINALIZE, FinalizeSettings),
+    (build_batch, Actor.BATCH, BatchSettings),
+    (build_sweep, Actor.SWEEP, SweepSettings),
 ]
 
 
@@ -56,9 +61,9 @@ def test_there_is_one_dynamodb_client_for_everything_in_an_environment(monkeypat
     """A job's row and its month's are written in one transaction, and connections are used again."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    submit, sweep = wiring.build_intake().submit, wiring.build_sweep()
+    submit, sweep = build_intake().submit, build_sweep()
     clients = [submit.ledger, submit.ledger._budgets, submit.depart.departures, sweep.ledger, sweep.budgets]
-    assert {id(owner._client) for owner in clients} == {id(wiring._dynamodb())}
+    assert {id(owner._client) for owner in clients} == {id(shared.dynamodb())}
     assert {owner._table for owner in clients if owner not in (submit.ledger, sweep.ledger)} == {"limits"}
 
 
@@ -66,7 +71,7 @@ def test_nobody_waits_long_for_what_is_known_of_durations(monkeypatch: pytest.Mo
     """A request needs 35 of an invocation's 60 seconds."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
-    durations = wiring.build_intake().submit.knowledge.durations
+    durations = build_intake().submit.knowledge.durations
     config = durations._client.meta.config
     assert durations._table == "durations"
     assert config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) <= 6
@@ -78,7 +83,7 @@ def test_departures_are_so_far_apart_that_no_second_has_more(
 ) -> None:
     for name, value in {**ENVIRONMENT, "SUBMITS_PER_SECOND": rate}.items():
         monkeypatch.setenv(name, value)
-    depart = wiring.build_intake().submit.depart
+    depart = build_intake().submit.depart
     assert depart.departures._step == step
     assert (depart.queue_seconds, depart.look_seconds) == (86_400, 10)
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
+from bucketbrush import loaded
 from bucketbrush.domain.errors import BucketbrushError, TaskUnreadable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.money import usd
@@ -34,6 +35,8 @@ def phase(name: str) -> Callable[[_Handler], _Handler]:
     """Decorates a handler: its lines name the phase, and what it raises is logged, because the caller tries again."""
 
     def decorate(handle: _Handler) -> _Handler:
+        loaded()
+
         @wraps(handle)
         def handler(event: dict[str, Any], context: Any) -> Any:
             logger.append_keys(phase=name)

@@ -27,7 +27,7 @@ _Csv = BeforeValidator(lambda value: value.split(",") if isinstance(value, str) 
 class FunctionSettings(BaseModel):
     """Shared by all functions."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
     jobs_table: str
     jobs_machine_arn: str

@@ -47,6 +47,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 DEAD = (401, 403, 404, 410)
 _LONGEST_HOST = 100
 _LONGEST_FILE_NAME = 100
+_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # is trusted over plain HTTP, which is for a simulator
 
 
 class ToApis:
@@ -155,10 +156,7 @@ class ToApis:
         link = self._parsed(url, "result link")
         self._demand_listed(link, "result link")
         try:
-            with (
-                self._client({"Accept-Encoding": "identity"}) as client,
-                self._followed(client, link) as answer,
-            ):
+            with self._followed(link) as answer:
                 if answer.status_code != httpx.codes.OK:
                     kind = LinkDead if answer.status_code in DEAD else ResultUnstored
                     raise kind(f"result link: HTTP {answer.status_code}; allowed: 200.")
@@ -168,10 +166,10 @@ class ToApis:
             raise ResultUnstored(f"result link: the download broke off ({type(error).__name__}).") from None
 
     @contextmanager
-    def _followed(self, client: httpx.Client, link: httpx.URL) -> Iterator[httpx.Response]:
+    def _followed(self, link: httpx.URL) -> Iterator[httpx.Response]:
         """The answer at the end of at most three redirects, each of which is checked as the link was."""
         for _ in range(_MOST_REDIRECTS + 1):
-            with _opened(client, "GET", link) as answer:
+            with self._opened("GET", link) as answer:
                 if answer.status_code not in _REDIRECTS:
                     yield answer
                     return
@@ -209,11 +207,8 @@ class ToApis:
     def _ask(self, method: str, url: httpx.URL, headers: dict[str, str] | None = None, **content: Any) -> Answer:
         """One request to the API and its answer, cut when it is too long. Raises httpx.HTTPError."""
         body = bytearray()
-        key_headers = {"Authorization": f"Bearer {self._keys[-1]}", "Accept-Encoding": "identity"}
-        with (
-            self._client(key_headers) as client,
-            _opened(client, method, url, headers=headers, **content) as answer,
-        ):
+        key_headers = {"Authorization": f"Bearer {self._keys[-1]}"}
+        with self._opened(method, url, headers={**key_headers, **(headers or {})}, **content) as answer:
             until = time.monotonic() + self._seconds
             for chunk in answer.iter_raw():
                 body += chunk
@@ -245,19 +240,17 @@ class ToApis:
         self._keys.append(key)
         return True
 
-    def _client(self, headers: dict[str, str]) -> httpx.Client:
-        return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls())
-
-
-@contextmanager
-def _opened(client: httpx.Client, method: str, url: httpx.URL, **request: Any) -> Iterator[httpx.Response]:
-    try:
-        answer = client.send(client.build_request(method, url, **request), stream=True)
-    except (UnicodeError, httpx.InvalidURL):
-        # httpx reads where a redirect leads, although it does not follow, and breaks at what is no web address.
-        raise httpx.RemoteProtocolError("a redirect leads to no address") from None
-    with closing(answer):
-        yield answer
+    @contextmanager
+    def _opened(self, method: str, url: httpx.URL, **request: Any) -> Iterator[httpx.Response]:
+        trusted = _tls() if url.scheme == "https" else _NOBODY
+        with httpx.Client(timeout=self._timeout, headers={"Accept-Encoding": "identity"}, verify=trusted) as client:
+            try:
+                answer = client.send(client.build_request(method, url, **request), stream=True)
+            except (UnicodeError, httpx.InvalidURL):
+                # httpx reads where a redirect leads, although it does not follow, and breaks at what is no web address.
+                raise httpx.RemoteProtocolError("a redirect leads to no address") from None
+            with closing(answer):
+                yield answer
 
 
 def _form(boundary: str, name: str, content_type: str) -> tuple[bytes, bytes]:

@@ -15,13 +15,12 @@ from pydantic import ConfigDict, Field
 
 from bucketbrush.domain import layout
 from bucketbrush.domain.errors import RecipeInvalid
-from bucketbrush.domain.jobs import Frozen, Job, Line, ObjectVersion, Outcome, dropped_job_id
+from bucketbrush.domain.jobs import MAX_BATCH_BYTES, Frozen, Job, Line, ObjectVersion, Outcome, dropped_job_id
 from bucketbrush.domain.money import usd
 from bucketbrush.domain.redact import printable
 from bucketbrush.domain.result import SCHEMA_VERSION, StoredObject
 
 MAX_JOBS = 100_000
-MAX_BATCH_BYTES = 1_000_000_000  # counted in a fraction of an invocation
 MOST_PROBLEMS = 100  # lines that the summary names; lines.jsonl has all
 SUMMARY, LINES = "batch.json", "lines.jsonl"
 _LEAST_DELAY, _LONGEST_DELAY = 5, 900  # seconds; SQS API reference, "SendMessage": DelaySeconds
@@ -88,6 +87,12 @@ class BatchCall(Frozen):
     def next_turn(self) -> dict[str, Any]:
         """The body of the message for the next turn."""
         return {"batch": self.model_copy(update={"turn": self.turn + 1}).model_dump(exclude_none=True)}
+
+
+class BatchMessage(Frozen):
+    """What is sent about a batch: by the submit function to begin it, and by the batch function to go on."""
+
+    batch: BatchCall
 
 
 class BatchOutcome(StrEnum):

@@ -23,7 +23,8 @@ class Frozen(BaseModel):
     """A value: it cannot be changed, and a field that it does not know is an error."""
 
     # Inputs hold prompts, and an error's text ends up in logs and in the execution's history.
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    # Validators are built when they are first needed: a function imports more models than it uses.
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, defer_build=True)
 
 
 class ObjectVersion(Frozen):
@@ -103,6 +104,9 @@ class Share(Frozen):
     @property
     def committed(self) -> int:
         return self.reserved + self.spent
+
+
+MAX_BATCH_BYTES = 1_000_000_000  # counted in a fraction of an invocation
 
 
 class Line(Frozen):
