@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from local.engine.controller import ROOT
-from tests.bench import batch, departures, polling
+from tests.bench import batch, departures, polling, scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Callable[[Say], Measured]] = {
     "departures": departures.bench,
     "batch": batch.bench,
     "polling": polling.bench,
+    "scale": scale.bench,
 }
 
 

@@ -1,6 +1,7 @@
 """The tables of docs/cost.md: what AWS takes for 1,000 jobs and by the month.
 
 `python -m tests.bench.page` counts on the engine what a job asks of AWS, and writes the tables anew.
+Those of docs/scale.md use the same counts: `make bench SECTION=scale` writes them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.template.emitted import metrics
 from tests.template.stack import load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 PAGE = ROOT / "docs" / "cost.md"
 COUNTED = ROOT / "tests" / "bench" / "counted.json"  # what a job uses besides its looks, and what a look does
@@ -50,7 +51,7 @@ _KEY, _KEY_REQUESTS = Price(1, 1, "kms/pricing"), Price(0.03, 10_000, "kms/prici
 # Each of these can be a request for the key. DynamoDB and Step Functions keep theirs for some minutes.
 _ENCRYPTED = (Meter.PUTS, Meter.GETS, Meter.MESSAGES, Meter.PUBLISHES, Meter.SECRETS)
 _PRICES = re.compile(r"^\| (0\.05|0\.2|1) \| ([\d.]+) \|", re.MULTILINE)  # of looks, in docs/waiting.md
-_HELD = {Meter.TRANSITIONS: 3, Meter.INVOCATIONS: 1}  # a wait for a departure: Hold, Submit, Known
+HELD = {Meter.TRANSITIONS: 3, Meter.INVOCATIONS: 1}  # a wait for a departure: Hold, Submit, Known
 _BUDGETED = {Meter.WRITES: 8}  # two transactions of four units
 
 
@@ -151,7 +152,7 @@ def by_parameter() -> Iterator[str]:
     yield f"| parameter | what it does to {JOBS:,} jobs at AWS, USD |"
     yield "| --- | --- |"
     yield f"| `LatenessPrice` | {moved} |"
-    yield f"| `SubmitsPerSecond` | {cost(_HELD):.2f} more where each job waits once for its departure |"
+    yield f"| `SubmitsPerSecond` | {cost(HELD):.2f} more where each job waits once for its departure |"
     copy, both = (f"{cost({Meter.PUTS: count}):.3f} less" for count in (1, 2))
     yield f"| `ResultPage` | {copy} `without-references`, {both} with `none` |"
     yield f"| `MonthlyBudgetUsd` | {cost(_BUDGETED):.3f} more where there is a budget |"
@@ -172,12 +173,12 @@ def tables() -> Iterator[list[str]]:
     yield from map(list, (services(), by_month(template), by_volume(template), by_parameter()))
 
 
-def written(text: str) -> str:
-    """The page with its tables as they are now; a table is found by its first line."""
-    for first, *others in tables():
+def written(text: str, found: Iterable[list[str]]) -> str:
+    """The page with these tables; a table is found by its first line."""
+    for first, *others in found:
         table = re.compile(rf"^{re.escape(first)}\n(\|.*\n)+", re.MULTILINE)
         if not table.search(text):
-            raise ValueError(f"docs/cost.md: found no table that begins with {first}")
+            raise ValueError(f"page: found no table that begins with {first}")
         text = table.sub(lambda _, lines=(first, *others): "".join(f"{line}\n" for line in lines), text)
     return text
 
@@ -189,7 +190,7 @@ def main() -> None:
     )
     counted = {name: {meter: round(share.each.get(meter, 0), 4) for meter in Meter} for name, share in shares}
     COUNTED.write_text(json.dumps(counted, indent=2) + "\n")
-    PAGE.write_text(written(PAGE.read_text()))
+    PAGE.write_text(written(PAGE.read_text(), tables()))
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from tests.template.stack import load
 
 def test_the_tables_of_the_page_are_what_is_computed() -> None:
     text = page.PAGE.read_text()
-    assert page.written(text) == text
+    assert page.written(text, page.tables()) == text
 
 
 def test_a_table_that_is_not_there_is_named() -> None:
     with pytest.raises(ValueError, match=r"found no table that begins with \| service \|"):
-        page.written("")
+        page.written("", page.tables())
 
 
 def test_the_transitions_are_those_of_the_definition() -> None:
