@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from local.engine.controller import ROOT
-from tests.bench import batch, departures, polling, scale
+from tests.bench import batch, cold, departures, performance, polling, scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 REPORT = ROOT / "build" / "bench.json"
 SECTIONS: Mapping[str, Callable[[Say], Measured]] = {
+    "cold": cold.bench,
     "departures": departures.bench,
     "batch": batch.bench,
     "polling": polling.bench,
@@ -30,6 +31,7 @@ def main(
     arguments: Sequence[str] | None = None,
     sections: Mapping[str, Callable[[Say], Measured]] = SECTIONS,
     report: Path = REPORT,
+    page: Path = performance.PAGE,
 ) -> int:
     """Run the sections, print and write down what they measure; 1 when a goal does not hold."""
     parser = argparse.ArgumentParser(
@@ -46,6 +48,7 @@ def main(
         measured = sections[name](_stopwatch())
         _say(sys.stdout, *measured.lines())
         _write(report, name, measured)
+        performance.write(name, measured, page)
         missed += [f"{name}: {figure}" for figure in measured.missed]
     _say(sys.stdout, f"MISSED: {'; '.join(missed)}" if missed else "Every goal holds.")
     return 1 if missed else 0
