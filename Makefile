@@ -62,7 +62,7 @@ audit: .venv/scan/.ready ## ask PyPI for advisories about all locked packages; n
 	  .venv/scan/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r $$file || failed=1; \
 	done; exit $$failed
 
-bench: setup ## measure pace, order, looks and prices, and compare with the goals; one section: make bench SECTION=polling
+bench: setup ## measure cold starts, storing, bursts, pace, looks and limits, against goals: docs/performance.md; one section: make bench SECTION=cold
 	@PYTHONPATH=layers/bucketbrush $(PY) -m tests.bench $(SECTION)
 
 chaos: setup ## a thousand jobs through seeded faults and crashes, then each permission taken away, then every crash point; repeat a run's plan: make chaos JOBS=100 SEED=7

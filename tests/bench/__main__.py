@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from local.engine.controller import ROOT
-from tests.bench import batch, cold, departures, performance, polling, scale
+from tests.bench import batch, burst, cold, departures, performance, polling, scale
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, Callable[[Say], Measured]] = {
     "cold": cold.bench,
     "departures": departures.bench,
     "batch": batch.bench,
+    "burst": burst.bench,
     "polling": polling.bench,
     "scale": scale.bench,
 }

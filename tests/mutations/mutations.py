@@ -259,7 +259,7 @@ MUTATIONS = (
     Mutation(
         "send before the departure",
         f"{_PACKAGE}/depart.py",
-        "if wait > (0 if _is_new(job) else _SHORT):",
+        "if wait > (_MOMENT if _is_new(job) else _SHORT):",
         "if wait > 3_600_000:",
     ),
     Mutation(

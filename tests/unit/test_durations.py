@@ -272,9 +272,10 @@ def test_after_a_hundred_jobs_a_drift_is_believed() -> None:
 # ---- A job's parts -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("shape", [PRIOR, (1 / BUCKETS,) * BUCKETS, (*[0.0] * (BUCKETS - 1), 1.0)])
 @pytest.mark.parametrize("seconds", [0, 1, 2, 17, 300, 82_800, 10**9])
-def test_a_duration_that_is_known_lies_in_one_bucket(seconds: int) -> None:
-    ((bucket, part),) = parts(Duration(seconds, seconds), PRIOR).items()
+def test_a_duration_that_is_known_lies_in_one_bucket_whatever_is_believed(seconds: int, shape: Shape) -> None:
+    ((bucket, part),) = parts(Duration(seconds, seconds), shape).items()
     assert part == 1
     assert bucket == BUCKETS - 1 or edge(bucket) >= seconds
     assert bucket == 0 or edge(bucket - 1) < seconds

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bucketbrush.adapters.durations import Durations
-from bucketbrush.domain.durations import Histogram, Shape, believed, contradicts, levels, measured, parts
+from bucketbrush.domain.durations import PRIOR, Histogram, Shape, believed, contradicts, levels, measured, parts
 from bucketbrush.domain.errors import DurationsUnavailable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.result import Result
@@ -29,7 +29,8 @@ class Knowledge:
         if not duration:
             return
         known = self._known(job)
-        added = parts(duration, _believed(known))
+        # What is known exactly lies in one bucket, whatever is believed: fitting shapes takes longer than all the rest.
+        added = parts(duration, PRIOR if duration.least == duration.most else _believed(known))
         for name, seen in known.items():
             try:
                 self.durations.add(name, seen, added)
