@@ -29,8 +29,9 @@ def _table(name: str, measured: Measured) -> Iterator[str]:
     yield "| --- | --- | --- |"
     for figure, found in measured.figures.items():
         if not _is_deep(found):
-            goal = f"{measured.goals[figure]}" if figure in measured.goals else ""
-            yield f"| {figure} | {_said(found)}{', missed' if figure in measured.missed else ''} | {goal}{goal and ' '}|"
+            missed = ", missed" if figure in measured.missed else ""
+            goal = f" {measured.goals[figure]}" if figure in measured.goals else ""
+            yield f"| {figure} | {_said(found)}{missed} |{goal} |"
     yield f"| measured | {_machine()} | |"
 
 

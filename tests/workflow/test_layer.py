@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from local.engine.controller import ROOT
 from local.stack import build_dir
 from tests.bench.cold import MOST_MB, zipped
-from tests.workflow.conftest import System
+
+if TYPE_CHECKING:
+    from tests.workflow.conftest import System
 
 
 def test_the_dependencies_are_light_and_leave_out_what_lambda_has(system: System) -> None:
