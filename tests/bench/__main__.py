@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, TextIO
 
 from local.engine.controller import ROOT
-from tests.bench import batch, burst, cold, departures, performance, polling, scale
+from tests.bench import batch, burst, cold, departures, performance, polling, scale, store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 REPORT = ROOT / "build" / "bench.json"
 SECTIONS: Mapping[str, Callable[[Say], Measured]] = {
     "cold": cold.bench,
+    "store": store.bench,
+    "burst": burst.bench,
     "departures": departures.bench,
     "batch": batch.bench,
-    "burst": burst.bench,
     "polling": polling.bench,
     "scale": scale.bench,
 }

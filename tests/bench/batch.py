@@ -5,14 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bucketbrush.domain.batches import Batch, BatchCall
@@ -21,6 +19,7 @@ from bucketbrush.domain.layout import RESULTS_KEY
 from local.engine.controller import ROOT, Engine
 from local.simulator.process import Simulator
 from local.stack import running_stack
+from tests.bench.figures import peak_rss
 from tests.bench.measured import Goal, Measured
 from tests.samples import plain
 from tests.waiting import until, watch
@@ -76,13 +75,7 @@ def send(key: str, lines: int) -> Cost:
     invocation = Invocation(id="bench", ends_at=int(time.time()) + 3600)
     cpu, wall = time.process_time(), time.monotonic()
     look_after(BatchCall(source=source, requested_at=int(time.time())), invocation)
-    return Cost(lines, _peak_rss(), time.process_time() - cpu, time.monotonic() - wall)
-
-
-def _peak_rss() -> int:
-    """Of this process since it began to run this program: what getrusage says may be its parent's."""
-    (found,) = re.findall(r"^VmHWM:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
-    return int(found) * 1024
+    return Cost(lines, peak_rss(), time.process_time() - cpu, time.monotonic() - wall)
 
 
 class Bench:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,3 +31,18 @@ def percentiles(values: Sequence[int]) -> dict[str, int]:
         "p95": ordered[len(ordered) * 95 // 100],
         "max": ordered[-1],
     }
+
+
+def rss() -> int:
+    """How many bytes of memory this process has at this moment."""
+    return _memory("VmRSS")
+
+
+def peak_rss() -> int:
+    """The most that this process has had since it began to run this program; getrusage's may be its parent's."""
+    return _memory("VmHWM")
+
+
+def _memory(name: str) -> int:
+    (found,) = re.findall(rf"^{name}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return int(found) * 1024

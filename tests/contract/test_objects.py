@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from threading import Event
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -17,7 +18,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from bucketbrush.adapters import objects
-from bucketbrush.adapters.objects import PART_BYTES, Objects
+from bucketbrush.adapters.objects import PART_BYTES, SIDE_BY_SIDE, Objects
 from bucketbrush.domain.errors import PictureUnreadable, RecipeInvalid, ResultUnstored
 from bucketbrush.domain.inspection import Facts, inspect
 from bucketbrush.domain.jobs import ObjectVersion
@@ -33,6 +34,7 @@ MIB = 1024 * 1024
 PNG_HEAD, PNG_END = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR", b"\0\0\0\0IEND\xaeB`\x82"
 JPEG_HEAD, JPEG_END = b"\xff\xd8\xff\xe0\0\x10JFIF", b"\xff\xd9"
 CHUNK = 64 * 1024
+PATIENCE = 5  # seconds; only what fails waits so long
 
 
 @pytest.fixture
@@ -357,6 +359,79 @@ def test_memory_does_not_grow_with_the_picture(store: Objects, bucket: str) -> N
     assert found.bytes == size + len(PNG_HEAD) + len(PNG_END)
     assert peak_of(lambda: store.picture(f"{stem}.png")) <= 16 * MIB
     client("s3").delete_object(Bucket=bucket, Key=found.key)
+
+
+def test_memory_does_not_grow_with_the_number_of_pictures(store: Objects, bucket: str) -> None:
+    content, stems = picture(2 * PART_BYTES + 7), [name("results/many/1") for _ in range(10)]
+
+    def store_all() -> None:
+        with ThreadPoolExecutor(len(stems)) as pool:
+            list(pool.map(lambda stem: store.store_picture(stem, chunks(content), None), stems))
+
+    assert peak_of(store_all) <= 2 * SIDE_BY_SIDE * PART_BYTES + 8 * MIB
+    for stem in stems:
+        client("s3").delete_object(Bucket=bucket, Key=f"{stem}.png")
+
+
+class Watched:
+    """S3; ``on_part`` is called before a part is taken, and ``said`` is what was done, in its order."""
+
+    def __init__(self, on_part: Callable[[], object]) -> None:
+        self.said: list[str] = []
+        self._on_part = on_part
+
+    def __getattr__(self, action: str) -> Any:
+        def watched(**request: Any) -> Any:
+            if action == "upload_part":
+                self._on_part()
+            answer = getattr(client("s3"), action)(**request)
+            self.said.append(action)
+            return answer
+
+        return watched
+
+
+def test_the_next_part_is_gathered_while_one_is_sent(bucket: str) -> None:
+    content, gathered = picture(PART_BYTES + 7), Event()
+    s3 = Watched(lambda: gathered.wait(PATIENCE) or pytest.fail("nobody asked for the rest meanwhile"))
+
+    def watched() -> Iterator[bytes]:
+        yield from chunks(content)
+        gathered.set()
+
+    stored = Objects(s3, bucket).store_picture(name("results/ahead/1"), watched(), None)  # type: ignore[arg-type]
+    assert stored.bytes == len(content)
+
+
+def test_what_is_on_its_way_arrives_before_it_is_thrown_away(bucket: str) -> None:
+    """S3 keeps, and bills, a part that comes after the abort."""
+    broken = Event()
+    s3 = Watched(lambda: broken.wait(PATIENCE) or pytest.fail("the source did not break"))
+
+    def breaking() -> Iterator[bytes]:
+        yield BIG[: PART_BYTES + 1]
+        broken.set()
+        raise OSError("cut")
+
+    with pytest.raises(OSError, match="cut"):
+        Objects(s3, bucket).store_picture(name("results/torn/1"), breaking(), None)  # type: ignore[arg-type]
+    assert s3.said == ["create_multipart_upload", "upload_part", "abort_multipart_upload"]
+    assert open_uploads(bucket) == []
+
+
+def test_a_part_that_is_refused_ends_the_download(bucket: str) -> None:
+    asked: list[int] = []
+
+    def counted() -> Iterator[bytes]:
+        yield PNG_HEAD
+        for number in range(20):
+            asked.append(number)
+            yield bytes(PART_BYTES)
+
+    refusing = Failing("upload_part", ClientError({"Error": {"Code": "SlowDown"}}, "UploadPart"))
+    with pytest.raises(ResultUnstored, match="SlowDown"):
+        Objects(refusing, bucket).store_picture(name("results/refused/1"), counted(), None)  # type: ignore[arg-type]
+    assert len(asked) <= 4
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("png", PictureFormat.PNG), ("jpg", PictureFormat.JPEG)])

@@ -18,6 +18,8 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.httpsession import URLLib3Session
 from botocore.retries.standard import ExponentialBackoff
 
+from bucketbrush import store
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -101,6 +103,8 @@ class Tap:
             patches.enter_context(patch.object(URLLib3Session, "send", send))
             patches.enter_context(patch.object(httpx.HTTPTransport, "handle_request", handle_request))
             patches.enter_context(patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0))
+            # Requests are known by their numbers, so pictures are stored one after the other.
+            patches.enter_context(patch.object(store, "SIDE_BY_SIDE", 1))
             yield
 
     @contextmanager

@@ -203,6 +203,18 @@ MUTATIONS = (
         "if self._announced is None and not is_whole(kind, self._tail):",
     ),
     Mutation(
+        "throw an upload away before its last part has come",
+        f"{_PACKAGE}/adapters/objects.py",
+        "        wait([part for part, _ in self._sending])\n",
+        "",
+    ),
+    Mutation(
+        "leave the others going when one has a fault",
+        f"{_PACKAGE}/store.py",
+        "            self.is_over = True\n",
+        "",
+    ),
+    Mutation(
         "call what could not be copied an outcome",
         f"{_PACKAGE}/finalize.py",
         "if stored.later and len(stored.pictures) < job.asked and",

@@ -412,8 +412,26 @@ THREATS = (
     Mutation(
         "wait for a picture that drips",
         f"{_PACKAGE}/store.py",
-        "            if self.now() > until:\n                raise ResultUnstored(",
-        "            if self.now() > until + 10**6:\n                raise ResultUnstored(",
+        "            if self.is_over or self.now() > self._end(began, share):\n",
+        "            if self.is_over or self.now() > self._end(began, share) + 10**6:\n",
+    ),
+    Mutation(
+        "let slow pictures keep all places",
+        f"{_PACKAGE}/store.py",
+        "_PATIENCE = 60 ",
+        "_PATIENCE = 10**6 ",
+    ),
+    Mutation(
+        "store one picture after the other",
+        f"{_PACKAGE}/store.py",
+        "with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:",
+        "with ThreadPoolExecutor(1) as pool:",
+    ),
+    Mutation(
+        "hold parts of any number of pictures",
+        f"{_PACKAGE}/adapters/objects.py",
+        "        buffers = self._buffers.get()\n",
+        "        buffers: _Buffers = []\n",
     ),
     # ---- Results and links
     Mutation(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from bucketbrush.domain.errors import SettingsInvalid
 from bucketbrush.domain.life import Actor
@@ -75,6 +76,31 @@ def test_nobody_waits_long_for_what_is_known_of_durations(monkeypatch: pytest.Mo
     config = durations._client.meta.config
     assert durations._table == "durations"
     assert config.retries["total_max_attempts"] * (config.connect_timeout + config.read_timeout) <= 6
+
+
+def test_the_signature_of_a_part_covers_its_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nothing is lost when it leaves out the part itself, which would be hashed once more."""
+    environment = {**ENVIRONMENT, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    shared.session.cache_clear()
+    client = build_finalize().results._client
+    sent: list[AWSPreparedRequest] = []
+
+    def send(request: AWSPreparedRequest, **_: Any) -> AWSResponse:
+        sent.append(request)
+        answer = AWSResponse(request.url, 200, {"ETag": "etag"}, None)
+        answer._content = b""
+        return answer
+
+    client.meta.events.register("before-send.s3.UploadPart", send)
+    part = {"Key": "1.png", "UploadId": "id", "PartNumber": 1, "Body": b"part", "ChecksumSHA256": "c" * 44}
+    client.upload_part(Bucket="results", **part)
+    shared.session.cache_clear()
+    (headers,) = [request.headers for request in sent]
+    assert headers["X-Amz-Content-SHA256"] == b"UNSIGNED-PAYLOAD"
+    signed = headers["Authorization"].decode().partition("SignedHeaders=")[2].partition(",")[0]
+    assert {"x-amz-checksum-sha256", "x-amz-content-sha256"} < {*signed.split(";")}
 
 
 @pytest.mark.parametrize(("rate", "step"), [("4", 250), ("0.5", 2000), ("3", 334)])

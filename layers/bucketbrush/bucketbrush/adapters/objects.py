@@ -4,11 +4,13 @@ import hashlib
 import json
 import unicodedata
 from base64 import b64encode
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from operator import itemgetter
+from queue import LifoQueue
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote, urlencode
@@ -34,12 +36,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef, CopySourceTypeDef
 
+_Buffers: TypeAlias = list[Any]  # bytearrays, which boto3 sends without a copy; its stubs do not say so
 Tags: TypeAlias = Mapping[str, str | None]
 NO_TAGS: Tags = MappingProxyType({})
 PART_BYTES = 5 * 1024 * 1024  # the smallest part that S3 takes ("Multipart upload limits")
 CHUNK_BYTES = 64 * 1024
 MAX_PICTURE_BYTES = 256 * 1024 * 1024
+SIDE_BY_SIDE = 3  # pictures that are stored at once
 
+_BUFFERS = 2  # for the parts of each: one is gathered while the other is sent
 _TAG_UNITS = 256  # of UTF-16, like the letters below (S3 User Guide, "Categorizing your objects using tags")
 _TAG_SIGNS = " +-=._:/@"
 
@@ -74,6 +79,10 @@ class Objects:
     def __init__(self, client: "S3Client", bucket: str) -> None:
         self._client = client
         self._bucket = bucket
+        # Kept and used again: what many threads allocate and free stays with the process, in a heap for each.
+        self._buffers: LifoQueue[_Buffers] = LifoQueue()
+        for _ in range(SIDE_BY_SIDE):
+            self._buffers.put([])
 
     def read(self, key: str, most: int) -> bytes | None:
         """The first ``most`` bytes of a small object, or None when there is no such object."""
@@ -249,20 +258,27 @@ class Objects:
     def store_picture(self, stem: str, chunks: Iterator[bytes], announced: int | None, tags: Tags = NO_TAGS) -> Picture:
         """Stream one picture to ``stem`` + its format's suffix, never over an existing object.
 
-        Holds one part of 5 MiB, gathered or on its way. ``announced`` is the length in bytes that the sender promised,
-        if it did. One that is there already is what is returned. Raises PictureUnreadable (too large) and
+        Holds two parts of 5 MiB: while one is sent, by threads that end with this call, the next is gathered. Of any
+        number of callers SIDE_BY_SIDE have their turn at once. ``announced`` is the length in bytes that the sender
+        promised, if it did. One that is there already is what is returned. Raises PictureUnreadable (too large) and
         ResultUnstored (incomplete, no picture, refused by S3: to be fetched again); after either, or any other error,
         nothing is left behind.
         """
-        upload = _Upload(self._client, self._bucket, stem, announced, tags)
+        buffers = self._buffers.get()
+        try:
+            with ThreadPoolExecutor(_BUFFERS) as senders:
+                return self._store(_Upload(self._client, self._bucket, stem, announced, tags, senders, buffers), chunks)
+        except (ClientError, BotoCoreError) as error:
+            raise ResultUnstored(f"s3://{self._bucket}/{stem}: {reason_of(error)}.") from None
+        finally:
+            self._buffers.put(buffers)
+
+    def _store(self, upload: "_Upload", chunks: Iterator[bytes]) -> Picture:
         try:
             for chunk in chunks:
                 upload.add(chunk)
             picture, is_new = upload.finish()
             return picture if is_new else self.picture(picture.key)
-        except (ClientError, BotoCoreError) as error:
-            upload.abort()
-            raise ResultUnstored(f"s3://{self._bucket}/{stem}: {reason_of(error)}.") from None
         except BaseException:
             upload.abort()
             raise
@@ -271,35 +287,48 @@ class Objects:
 class _Upload:
     """One picture on its way: bytes are gathered to parts, and only a whole picture is ever completed."""
 
-    def __init__(self, client: "S3Client", bucket: str, stem: str, announced: int | None, tags: Tags) -> None:
+    def __init__(
+        self,
+        client: "S3Client",
+        bucket: str,
+        stem: str,
+        announced: int | None,
+        tags: Tags,
+        senders: Executor,
+        buffers: _Buffers,
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._stem = stem
+        self._senders = senders
+        self._buffers = buffers
         self._announced = announced
         self._tagging = _tagging(tags)
-        self._buffer: Any = bytearray()  # boto3 sends it without a copy; its stubs do not say so
         self._tail = b""
         self._received = 0
         self._hash = hashlib.sha256()
         self._format: PictureFormat | None = None
         self._pixels: Pixels | None = None
         self._upload_id = ""
+        self._sending: deque[tuple[Future[CompletedPartTypeDef], Any]] = deque()
         self._parts: list[CompletedPartTypeDef] = []
+        self._buffer, self._filled = self._free_buffer(), 0
 
     def add(self, chunk: bytes) -> None:
         self._received += len(chunk)
         if max(self._received, self._announced or 0) > MAX_PICTURE_BYTES:
             raise PictureUnreadable(f"result: found more than {MAX_PICTURE_BYTES:,} bytes; allowed: at most that many.")
-        self._hash.update(chunk)
         self._tail = (self._tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
         rest = memoryview(chunk)
         while rest:
-            if len(self._buffer) == PART_BYTES:
+            if self._filled == PART_BYTES:
                 self._send_part()
-            room = PART_BYTES - len(self._buffer)
-            self._buffer += rest[:room]
-            rest = rest[room:]
-            if len(self._buffer) >= HEAD_BYTES:
+                self._buffer, self._filled = self._free_buffer(), 0
+            end = min(self._filled + len(rest), PART_BYTES)
+            taken = end - self._filled
+            self._buffer[self._filled : end] = rest[:taken]
+            self._filled, rest = end, rest[taken:]
+            if self._filled >= HEAD_BYTES:
                 self._recognise()
 
     def finish(self) -> tuple[Picture, bool]:
@@ -325,6 +354,8 @@ class _Upload:
 
     def abort(self) -> None:
         """Also a refused completion leaves the upload open, and S3 bills open parts."""
+        # A part that arrives after the abort would stay (API reference, "AbortMultipartUpload").
+        wait([part for part, _ in self._sending])
         if self._upload_id:
             # Best effort on the way out of an error: the bucket's lifecycle rule removes what stays.
             with suppress(ClientError, BotoCoreError):
@@ -336,7 +367,7 @@ class _Upload:
 
     def _recognise(self) -> PictureFormat:
         if self._format is None:
-            head = bytes(self._buffer[:HEAD_BYTES])
+            head = bytes(self._buffer[: min(self._filled, HEAD_BYTES)])
             self._format = sniff(head)
             if self._format is None:
                 # Not for good: the edge was seen to answer a good link with a page for a while.
@@ -350,6 +381,8 @@ class _Upload:
         return kind.content_type
 
     def _send_part(self) -> None:
+        """Have what is gathered sent; meanwhile it is hashed, and the next part is gathered."""
+        del self._buffer[self._filled :]
         if not self._upload_id:
             created = self._client.create_multipart_upload(
                 Bucket=self._bucket,
@@ -359,20 +392,42 @@ class _Upload:
                 **self._tagging,
             )
             self._upload_id = created["UploadId"]
-        part, self._buffer = self._buffer, bytearray()
-        number, checksum = len(self._parts) + 1, _base64(hashlib.sha256(part).digest())
+        number = len(self._parts) + len(self._sending) + 1
+        self._sending.append((self._senders.submit(self._upload_part, number, self._buffer), self._buffer))
+        self._hash.update(self._buffer)
+
+    def _free_buffer(self) -> Any:
+        """One without a part on its way; the oldest part is waited for when there is none."""
+        used = len(self._sending)
+        if used == _BUFFERS:
+            return self._sent()
+        if used == len(self._buffers):
+            # At its full size at once: while it grew it would move, and its former places would stay.
+            self._buffers.append(bytearray(PART_BYTES))
+        return self._buffers[used]
+
+    def _sent(self) -> Any:
+        """The buffer of the oldest part on its way, when it has arrived."""
+        part, buffer = self._sending.popleft()
+        self._parts.append(part.result())
+        return buffer
+
+    def _upload_part(self, number: int, content: Any) -> "CompletedPartTypeDef":
+        checksum = _base64(hashlib.sha256(content).digest())
         answer = self._client.upload_part(
             Bucket=self._bucket,
             Key=self._key,
             UploadId=self._upload_id,
             PartNumber=number,
-            Body=part,
+            Body=content,
             ChecksumSHA256=checksum,
         )
-        self._parts.append({"ETag": answer["ETag"], "PartNumber": number, "ChecksumSHA256": checksum})
+        return {"ETag": answer["ETag"], "PartNumber": number, "ChecksumSHA256": checksum}
 
     def _complete(self) -> None:
         if not self._upload_id:
+            del self._buffer[self._filled :]
+            self._hash.update(self._buffer)
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=self._key,
@@ -384,6 +439,8 @@ class _Upload:
             )
             return
         self._send_part()
+        while self._sending:
+            self._sent()
         self._client.complete_multipart_upload(
             Bucket=self._bucket,
             Key=self._key,

@@ -2,6 +2,8 @@
 
 import time
 
+from botocore.config import Config
+
 from bucketbrush.adapters.announcements import Announcements, Bus, Topic
 from bucketbrush.adapters.durations import Durations
 from bucketbrush.adapters.objects import Objects
@@ -15,10 +17,14 @@ from bucketbrush.store import Store
 from bucketbrush.wiring.provider import provider_of
 from bucketbrush.wiring.shared import ASIDE, BRIEFLY, CONFIG, ledger_of, session, settings_of
 
+# Each part carries its own SHA-256, and the signature covers that header: hashing all bytes once more for the signature
+# adds nothing (Amazon S3 API Reference, "Signature Calculations for the Authorization Header").
+_STORING = CONFIG.merge(Config(s3={"payload_signing_enabled": False}))
+
 
 def build_finalize() -> Finalize:
     settings = settings_of(FinalizeSettings)
-    results = Objects(session().client("s3", config=CONFIG), settings.results_bucket)
+    results = Objects(session().client("s3", config=_STORING), settings.results_bucket)
     aside = Objects(session().client("s3", config=ASIDE), settings.results_bucket)
     topic = Topic(session().client("sns", config=CONFIG), settings.topic_arn)
     bus = Bus(session().client("events", config=CONFIG))
