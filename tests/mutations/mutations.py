@@ -111,8 +111,8 @@ MUTATIONS = (
     Mutation(
         "repeat the POST",
         f"{_PACKAGE}/adapters/toapis.py",
-        "return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls())",
-        "return httpx.Client(timeout=self._timeout, headers=headers, transport=_Again(verify=_tls()))\n\n\n"
+        "verify=trusted)",
+        "transport=_Again(verify=trusted))\n\n\n"
         "class _Again(httpx.HTTPTransport):\n"
         "    def handle_request(self, request: httpx.Request) -> httpx.Response:\n"
         "        try:\n"

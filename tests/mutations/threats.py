@@ -316,14 +316,14 @@ THREATS = (
     Mutation(
         "take key and prompt where a redirect leads",
         f"{_PACKAGE}/adapters/toapis.py",
-        "return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls())",
-        "return httpx.Client(timeout=self._timeout, headers=headers, verify=_tls(), follow_redirects=True)",
+        "verify=trusted)",
+        "verify=trusted, follow_redirects=True)",
     ),
     Mutation(
         "show the key to the host of results",
         f"{_PACKAGE}/adapters/toapis.py",
-        'self._client({"Accept-Encoding": "identity"}) as client,',
-        'self._client({"Authorization": f"Bearer {self._keys[-1]}"}) as client,',
+        'self._opened("GET", link)',
+        'self._opened("GET", link, headers={"Authorization": f"Bearer {self._keys[-1]}"})',
     ),
     Mutation(
         "send any link that an upload gives",
@@ -455,8 +455,8 @@ THREATS = (
     Mutation(
         "quote what stands in a result",
         f"{_PACKAGE}/domain/jobs.py",
-        'model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)',
-        'model_config = ConfigDict(frozen=True, extra="forbid")',
+        'extra="forbid", hide_input_in_errors=True, defer_build=True',
+        'extra="forbid", defer_build=True',
     ),
     Mutation(
         "let the signer read the whole bucket",

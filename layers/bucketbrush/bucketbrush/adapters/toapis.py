@@ -242,8 +242,7 @@ class ToApis:
 
     @contextmanager
     def _opened(self, method: str, url: httpx.URL, **request: Any) -> Iterator[httpx.Response]:
-        trusted = _tls() if url.scheme == "https" else _NOBODY
-        with httpx.Client(timeout=self._timeout, headers={"Accept-Encoding": "identity"}, verify=trusted) as client:
+        with self._client(url) as client:
             try:
                 answer = client.send(client.build_request(method, url, **request), stream=True)
             except (UnicodeError, httpx.InvalidURL):
@@ -251,6 +250,10 @@ class ToApis:
                 raise httpx.RemoteProtocolError("a redirect leads to no address") from None
             with closing(answer):
                 yield answer
+
+    def _client(self, url: httpx.URL) -> httpx.Client:
+        trusted = _tls() if url.scheme == "https" else _NOBODY
+        return httpx.Client(timeout=self._timeout, headers={"Accept-Encoding": "identity"}, verify=trusted)
 
 
 def _form(boundary: str, name: str, content_type: str) -> tuple[bytes, bytes]:
