@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 LOST, TWICE, DEAD = "lost", "paid twice", "dead letters"
 WALL, PER_JOB = "wall time / the engine's floor", "CPU time per job, 1,000 / 100 jobs"
+ASKING = "the floor with a job's requests / the floor"
 _FEW, _MANY = 100, 1_000
 _WARM = 40  # jobs, after which every environment has started and knows the class of the jobs
 _HANDS = 8  # that drop, or send, at the same time
@@ -40,13 +41,25 @@ _PATIENCE = 600  # seconds for a crowd
 _TASK_SECONDS = 0.05
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PRESET = {"model": "gpt-image-2-vip", "prompt": "a poster"}
-_NOTHING = "def handler(event, context): pass\n"
+_REQUESTS = 11, 1, 13  # of submit, status and finalize for a job: the section polling counts them
+_ASK = """
+import boto3
+client = boto3.client("dynamodb")
+def ask():
+    for _ in range({requests}):
+        client.get_item(TableName={table!r}, Key={{"job_id": {{"S": "nobody"}}}})
+"""
+_NOTHING = """
+def handler(event, context):
+    ask()
+"""
 _START = """
-import os, boto3
-client = boto3.client("stepfunctions")
+import os
+states = boto3.client("stepfunctions")
 def handler(event, context):
     for record in event["Records"]:
-        client.start_execution(stateMachineArn=os.environ["MACHINE"], name=record["messageId"])
+        ask()
+        states.start_execution(stateMachineArn=os.environ["MACHINE"], name=record["messageId"])
 """
 
 
@@ -141,20 +154,22 @@ def ours(stack: Stack) -> Course:
     )
 
 
-def floor(stack: Stack) -> Course:
+def floor(stack: Stack, requests: tuple[int, int, int] = (0, 0, 0)) -> Course:
     """What the same engine takes for as many messages and invocations without any work in them.
 
     A message waits in a queue whose function gets it as the template's submit function gets its own: the same event
     source mapping, the same number of environments. All it does is to start an execution. That has two states, in the
-    place of Status and Finalize, each of which calls a function that does nothing.
+    place of Status and Finalize, each of which calls a function that does nothing. Or each of the three asks the engine
+    so many times for an item that is not there.
     """
     engine, workbench = stack.engine, Workbench(stack.engine)
+    entering, *asking = (_ASK.format(requests=count, table=stack.outputs["JobsTable"]) for count in requests)
     first, second = (
-        {"Type": "Task", "Resource": workbench.function(_NOTHING), **following}
-        for following in ({"Next": "Second"}, {"End": True})
+        {"Type": "Task", "Resource": workbench.function(ask + _NOTHING), **following}
+        for ask, following in zip(asking, ({"Next": "Second"}, {"End": True}), strict=True)
     )
     machine = workbench.machine({"StartAt": "First", "States": {"First": first, "Second": second}})
-    start = workbench.function(_START, Environment={"Variables": {"MACHINE": machine}})
+    start = workbench.function(entering + _START, Environment={"Variables": {"MACHINE": machine}})
     url, arn = workbench.queue()
     functions = workbench.client("lambda")
     found = functions.list_event_source_mappings(FunctionName=stack.outputs["SubmitFunctionName"])
@@ -199,8 +214,8 @@ def _messages(stack: Stack, url: str) -> int:
 
 def measure(stack: Stack, say: Say) -> dict[str, Any]:
     """The figures. The floor is measured before and after the many, so that what this machine does else meets both."""
-    jobs, messages = ours(stack), floor(stack)
-    for course in (jobs, messages):
+    jobs, messages, asking = ours(stack), floor(stack), floor(stack, _REQUESTS)
+    for course in (jobs, messages, asking):
         course.run(_WARM)
     say("the environments are warm")
     few = jobs.run(_FEW)
@@ -209,6 +224,7 @@ def measure(stack: Stack, say: Say) -> dict[str, Any]:
     many = jobs.run(_MANY)
     say(f"{many.jobs:,} pictures in {many.wall:.1f} s")
     floors.append(messages.run(_MANY))
+    requests = asking.run(_FEW).wall / messages.run(_FEW).wall
     lowest = statistics.mean(crowd.wall for crowd in floors)
     say(f"{_MANY:,} messages in {lowest:.1f} s")
     return {
@@ -217,6 +233,7 @@ def measure(stack: Stack, say: Say) -> dict[str, Any]:
         "seconds": round(many.wall, 1),
         "seconds of the floor": round(lowest, 1),
         WALL: round(many.wall / lowest, 2),
+        ASKING: round(requests, 2),
         "CPU time per job, ms": {f"{crowd.jobs:,}": crowd.each._asdict() for crowd in (few, many)},
         "CPU time per message of the floor, ms": floors[0].each._asdict(),
         PER_JOB: round(sum(many.each) / sum(few.each), 3),

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MB = 10**6
 BESIDE_SLOW = "stored before the slow one of five ends"
 _COUNTS, _SIZES = (1, 5, 10), (1, 10, 50)  # pictures, MB
-_ROUNDS = 3
+_ROUNDS = 5
 _LEAST = 50  # MB at a time: smaller cases are repeated, and their time is that of all
 _SMALL = 10_000  # bytes
 _PATIENCE = 60  # seconds for the four beside a slow one

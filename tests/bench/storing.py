@@ -17,7 +17,7 @@ from bucketbrush.adapters.answers import Task, TaskState
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
 from bucketbrush.store import Links
-from bucketbrush.wiring import build_finalize
+from bucketbrush.wiring.finalize import build_finalize
 from tests.bench.figures import peak_rss, rss
 
 if TYPE_CHECKING:

@@ -325,9 +325,11 @@ class _Upload:
                 self._send_part()
                 self._buffer, self._filled = self._free_buffer(), 0
             end = min(self._filled + len(rest), PART_BYTES)
-            taken = end - self._filled
-            self._buffer[self._filled : end] = rest[:taken]
-            self._filled, rest = end, rest[taken:]
+            piece, rest = rest[: end - self._filled], rest[end - self._filled :]
+            self._buffer[self._filled : end] = piece
+            self._filled = end
+            if not self._upload_id:  # the other parts are hashed while they are sent
+                self._hash.update(piece)
             if self._filled >= HEAD_BYTES:
                 self._recognise()
 
@@ -381,7 +383,7 @@ class _Upload:
         return kind.content_type
 
     def _send_part(self) -> None:
-        """Have what is gathered sent; meanwhile it is hashed, and the next part is gathered."""
+        """Have what is gathered sent; meanwhile it is hashed, if it is not yet, and the next part is gathered."""
         del self._buffer[self._filled :]
         if not self._upload_id:
             created = self._client.create_multipart_upload(
@@ -393,8 +395,10 @@ class _Upload:
             )
             self._upload_id = created["UploadId"]
         number = len(self._parts) + len(self._sending) + 1
-        self._sending.append((self._senders.submit(self._upload_part, number, self._buffer), self._buffer))
-        self._hash.update(self._buffer)
+        known = self._hash.digest() if number == 1 else None
+        self._sending.append((self._senders.submit(self._upload_part, number, self._buffer, known), self._buffer))
+        if number > 1:
+            self._hash.update(self._buffer)
 
     def _free_buffer(self) -> Any:
         """One without a part on its way; the oldest part is waited for when there is none."""
@@ -412,8 +416,8 @@ class _Upload:
         self._parts.append(part.result())
         return buffer
 
-    def _upload_part(self, number: int, content: Any) -> "CompletedPartTypeDef":
-        checksum = _base64(hashlib.sha256(content).digest())
+    def _upload_part(self, number: int, content: Any, known: bytes | None) -> "CompletedPartTypeDef":
+        checksum = _base64(known or hashlib.sha256(content).digest())
         answer = self._client.upload_part(
             Bucket=self._bucket,
             Key=self._key,
@@ -427,7 +431,6 @@ class _Upload:
     def _complete(self) -> None:
         if not self._upload_id:
             del self._buffer[self._filled :]
-            self._hash.update(self._buffer)
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=self._key,

@@ -24,7 +24,12 @@ if TYPE_CHECKING:
 
 _Settings = TypeVar("_Settings", bound=FunctionSettings)
 _Client = TypeVar("_Client")
-CONFIG = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 4})
+CONFIG = Config(
+    connect_timeout=5,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    user_agent="bucketbrush",  # as CloudTrail shows it; botocore composes its own anew for each request
+)
 # For what a job can do without: 30 seconds at most.
 ASIDE = CONFIG.merge(Config(read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2}))
 # For what stands between a job and its one request, or between that and the row: 6 seconds at most.
