@@ -275,6 +275,7 @@ ELSEWHERE: Limits = MappingProxyType(
         **AWS,
         Name.STARTS: AWS[Name.STARTS]._replace(most=150, burst=800),
         Name.TRANSITIONS: AWS[Name.TRANSITIONS]._replace(most=800, burst=800),
+        Name.CHECKS: AWS[Name.CHECKS]._replace(most=AWS[Name.CHECKS].most * 10 / 15),
     }
 )
 

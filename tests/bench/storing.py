@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import boto3
 import httpx
 
+from bucketbrush import USUAL_THRESHOLD
 from bucketbrush.adapters.answers import Task, TaskState
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.life import State
@@ -89,6 +91,7 @@ def main() -> None:
     store = SIDES[given.side]()
     store([given.small], f"{given.side}/idle")
     idle = rss()
+    gc.set_threshold(*USUAL_THRESHOLD)  # as when the first event is handled
     for line in sys.stdin:
         asked = json.loads(line)
         began = time.monotonic()

@@ -273,7 +273,7 @@ def test_pictures_without_time_to_fetch_them_stay_unstored(
     job_id = str(simulator.tasks()[0]["client_business_id"])
     look = {"job_id": job_id, "task_id": row(table, job_id).task_id, "polls": 1}
     until(lambda: functions("status", look), "the task is done", lambda look: look == ENDED)
-    with pytest.raises(ResultUnstored, match="took longer than its share of the time"):
+    with pytest.raises(ResultUnstored, match="no time was left for the download"):
         functions("finalize", {"job_id": job_id, "fault": None}, seconds=60)
     assert row(table, job_id).state is State.UNSTORED
     assert functions("status", look) == ENDED, "a job that waits no more is not looked at for ever"

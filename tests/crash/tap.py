@@ -19,6 +19,7 @@ from botocore.httpsession import URLLib3Session
 from botocore.retries.standard import ExponentialBackoff
 
 from bucketbrush import store
+from bucketbrush.adapters import objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -103,8 +104,9 @@ class Tap:
             patches.enter_context(patch.object(URLLib3Session, "send", send))
             patches.enter_context(patch.object(httpx.HTTPTransport, "handle_request", handle_request))
             patches.enter_context(patch.object(ExponentialBackoff, "delay_amount", lambda *_: 0))
-            # Requests are known by their numbers, so pictures are stored one after the other.
+            # Requests are known by their numbers, so pictures and their parts are stored one after the other.
             patches.enter_context(patch.object(store, "SIDE_BY_SIDE", 1))
+            patches.enter_context(patch.object(objects, "_BUFFERS", 1))
             yield
 
     @contextmanager

@@ -205,7 +205,7 @@ MUTATIONS = (
     Mutation(
         "throw an upload away before its last part has come",
         f"{_PACKAGE}/adapters/objects.py",
-        "        wait([part for part, _ in self._sending])\n",
+        "        wait(self._sending)\n",
         "",
     ),
     Mutation(
@@ -271,7 +271,7 @@ MUTATIONS = (
     Mutation(
         "send before the departure",
         f"{_PACKAGE}/depart.py",
-        "if wait > (_MOMENT if _is_new(job) else _SHORT):",
+        "if wait > (0 if _is_new(job) else _SHORT):",
         "if wait > 3_600_000:",
     ),
     Mutation(

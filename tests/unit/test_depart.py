@@ -63,16 +63,6 @@ def test_behind_others_a_job_gets_its_departure_and_nothing_is_sent(world: World
     assert sent(world) == ["a"]
 
 
-@pytest.mark.parametrize(("came_at", "names", "left_at"), [(1000.15, ["a", "b"], 1000.25), (1000.149, ["a"], 1000.149)])
-def test_a_departure_that_is_a_moment_ahead_is_waited_for_at_once(
-    world: World, came_at: float, names: list[str], left_at: float
-) -> None:
-    submit(world, "a")
-    world.time = came_at
-    submit(world, "b")
-    assert (sent(world), world.time) == (names, left_at)
-
-
 def test_it_leaves_at_its_departure_to_the_millisecond(world: World) -> None:
     submit(world, "a")
     held = submit(world, "b")

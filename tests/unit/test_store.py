@@ -149,10 +149,11 @@ def test_all_that_drip_have_their_turn_and_are_told_in_order() -> None:
     stored = host.fetch()
     assert set(host.api.downloads) == set(host.api.pictures)
     assert [text.partition(": ")[0] for text in stored.later] == [f"Picture {number}" for number in range(1, 11)]
-    assert {text.partition(": ")[2] for text in stored.later} == {
-        "result link: the download took longer than its share of the time."
+    assert {text.partition(": ")[2] for text in stored.later} <= {
+        "result link: the download took longer than its share of the time.",
+        "result link: no time was left for the download.",
     }
-    assert SECONDS < host.time < SECONDS + 10 * 10 * SIDE_BY_SIDE
+    assert SECONDS < host.time <= SECONDS + 10 * (SIDE_BY_SIDE + 1), "and none is begun when the time is over"
 
 
 def test_one_that_drips_alone_may_take_all_the_time() -> None:
@@ -190,7 +191,7 @@ def test_links_that_die_together_are_read_anew_once() -> None:
 @pytest.mark.parametrize("fault", [OSError("no room"), KeyboardInterrupt()])
 def test_a_fault_ends_the_others_and_leaves_no_thread_behind(fault: BaseException) -> None:
     """A thread that went on would be frozen with the function's environment, and thawed in another's invocation."""
-    barrier, before = together(), threading.active_count()
+    barrier, before = together(), {*threading.enumerate()}
 
     def broken() -> Iterator[bytes]:
         barrier.wait()
@@ -205,7 +206,7 @@ def test_a_fault_ends_the_others_and_leaves_no_thread_behind(fault: BaseExceptio
     host = Host(endless, broken, endless, PNG)
     with pytest.raises(type(fault)):
         host.fetch()
-    assert threading.active_count() == before
+    assert {*threading.enumerate()} <= before
     assert host.results.writes == []
 
 

@@ -6,12 +6,7 @@ knows neither AWS nor HTTP; an adapter knows no use case. ``tests/unit/test_arch
 
 import gc
 
-_THRESHOLD = gc.get_threshold()
-# While a function is loaded nearly all that it makes stays: looking for garbage meanwhile is a tenth of a cold start.
+USUAL_THRESHOLD = gc.get_threshold()
+# Until a function has handled its first event nearly all that it makes stays: looking for garbage meanwhile is a tenth
+# of a cold start.
 gc.set_threshold(200_000)
-
-
-def loaded() -> None:
-    """Look for garbage as usual from here on, but not among what is there by now."""
-    gc.freeze()
-    gc.set_threshold(*_THRESHOLD)

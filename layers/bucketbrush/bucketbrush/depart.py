@@ -15,7 +15,6 @@ from bucketbrush.observability import logger
 _MS = 1000
 _LONGEST_STOP = 300  # seconds: so long may a resume take
 _SHORT = 1000  # ms that the function itself waits for: an execution's waits have whole seconds
-_MOMENT = 100  # ms that a new job waits there: an execution's wait and another invocation cost a hundred times as much
 
 
 @dataclass(frozen=True)
@@ -52,9 +51,9 @@ class Depart:
             if leaves_at <= now + _SHORT:
                 leaves_at = self._pause(now, schedule.paused_at).leaves_at(departure)
             return Turn(departure, leaves_at, IntakePaused("intake: found paused."))
-        # One that has not waited yet waits in its execution: whoever takes drops in is held up for a moment only.
+        # One that has not waited yet waits in its execution, even for a moment: whoever takes drops in is not held up.
         wait = leaves_at - now
-        if wait > (_MOMENT if _is_new(job) else _SHORT):
+        if wait > (0 if _is_new(job) else _SHORT):
             return Turn(departure, leaves_at, DepartureAhead(f"departure: in {wait / _MS:,.1f} s."))
         return Turn(departure, leaves_at)
 

@@ -6,6 +6,7 @@ its phase, and one that is about a job names the job, its execution and its task
 the logs of the workflow have in common.
 """
 
+import gc
 import json
 import logging
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from bucketbrush import loaded
+from bucketbrush import USUAL_THRESHOLD
 from bucketbrush.domain.errors import BucketbrushError, TaskUnreadable
 from bucketbrush.domain.jobs import Job
 from bucketbrush.domain.money import usd
@@ -32,10 +33,13 @@ _executions = ""
 
 
 def phase(name: str) -> Callable[[_Handler], _Handler]:
-    """Decorates a handler: its lines name the phase, and what it raises is logged, because the caller tries again."""
+    """Decorates a handler: its lines name the phase, and what it raises is logged, because the caller tries again.
+
+    No garbage is looked for in what is imported by now, and from the first event on as usual.
+    """
 
     def decorate(handle: _Handler) -> _Handler:
-        loaded()
+        gc.freeze()
 
         @wraps(handle)
         def handler(event: dict[str, Any], context: Any) -> Any:
@@ -46,6 +50,8 @@ def phase(name: str) -> Callable[[_Handler], _Handler]:
             except Exception as problem:
                 logger.warning("failed", error=type(problem).__name__, reason=redact(str(problem)))
                 raise
+            finally:
+                gc.set_threshold(*USUAL_THRESHOLD)
 
         return handler  # type: ignore[return-value]
 

@@ -134,6 +134,8 @@ class _Fetch:
 
     def _store(self, number: int) -> Picture:
         began, waiting = self.now(), len(self.first) + len(self.second)
+        if began > self.until:
+            raise ResultUnstored("result link: no time was left for the download.")
         share = (self.until - began) / (1 + math.ceil(waiting / SIDE_BY_SIDE))
         with self.links.provider.download(self.links.task.urls[number - 1]) as (chunks, announced):
             stem = layout.picture_stem(self.pictures_at, number)

@@ -310,7 +310,7 @@ class _Upload:
         self._format: PictureFormat | None = None
         self._pixels: Pixels | None = None
         self._upload_id = ""
-        self._sending: deque[tuple[Future[CompletedPartTypeDef], Any]] = deque()
+        self._sending: deque[Future[CompletedPartTypeDef]] = deque()
         self._parts: list[CompletedPartTypeDef] = []
         self._buffer, self._filled = self._free_buffer(), 0
 
@@ -357,7 +357,7 @@ class _Upload:
     def abort(self) -> None:
         """Also a refused completion leaves the upload open, and S3 bills open parts."""
         # A part that arrives after the abort would stay (API reference, "AbortMultipartUpload").
-        wait([part for part, _ in self._sending])
+        wait(self._sending)
         if self._upload_id:
             # Best effort on the way out of an error: the bucket's lifecycle rule removes what stays.
             with suppress(ClientError, BotoCoreError):
@@ -394,27 +394,30 @@ class _Upload:
                 **self._tagging,
             )
             self._upload_id = created["UploadId"]
-        number = len(self._parts) + len(self._sending) + 1
+        number = self._begun + 1
         known = self._hash.digest() if number == 1 else None
-        self._sending.append((self._senders.submit(self._upload_part, number, self._buffer, known), self._buffer))
+        self._sending.append(self._senders.submit(self._upload_part, number, self._buffer, known))
         if number > 1:
             self._hash.update(self._buffer)
 
-    def _free_buffer(self) -> Any:
-        """One without a part on its way; the oldest part is waited for when there is none."""
-        used = len(self._sending)
-        if used == _BUFFERS:
-            return self._sent()
-        if used == len(self._buffers):
-            # At its full size at once: while it grew it would move, and its former places would stay.
-            self._buffers.append(bytearray(PART_BYTES))
-        return self._buffers[used]
+    @property
+    def _begun(self) -> int:
+        """How many parts are sent, or on their way."""
+        return len(self._parts) + len(self._sending)
 
-    def _sent(self) -> Any:
-        """The buffer of the oldest part on its way, when it has arrived."""
-        part, buffer = self._sending.popleft()
-        self._parts.append(part.result())
-        return buffer
+    def _free_buffer(self) -> Any:
+        """The one whose part has arrived, which is waited for."""
+        if len(self._sending) == _BUFFERS:
+            self._sent()
+        place = self._begun % _BUFFERS
+        if place == len(self._buffers):
+            # At its full size at once: where it would move from while it grew would stay with the process.
+            self._buffers.append(bytearray(PART_BYTES))
+        return self._buffers[place]
+
+    def _sent(self) -> None:
+        """Wait for the oldest part on its way."""
+        self._parts.append(self._sending.popleft().result())
 
     def _upload_part(self, number: int, content: Any, known: bytes | None) -> "CompletedPartTypeDef":
         checksum = _base64(known or hashlib.sha256(content).digest())

@@ -23,7 +23,7 @@ from bucketbrush.domain.result import Picture, Result
 
 _YEAR_10000 = 253_402_300_800  # seconds since 1970; no calendar of ours goes on
 # Controls and surrogates, which no text of a document may hold (HTML standard, "Text").
-_UNWRITABLE = re.compile(r"[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\U0010ffff]")
+_UNWRITABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 STYLE = """
 :root { color-scheme: light dark; --paper: #f6f4ef; --card: #fff; --ink: #24211d; --quiet: #645e55; --line: #ddd7cb;

@@ -17,8 +17,8 @@ from bucketbrush.store import Store
 from bucketbrush.wiring.provider import provider_of
 from bucketbrush.wiring.shared import ASIDE, BRIEFLY, CONFIG, ledger_of, session, settings_of
 
-# Each part carries its own SHA-256, and the signature covers that header: hashing all bytes once more for the signature
-# adds nothing (Amazon S3 API Reference, "Signature Calculations for the Authorization Header").
+# What is put carries its own SHA-256 in a header that the signature covers: to hash all bytes once more for that would
+# add nothing (Amazon S3 API Reference, "Signature Calculations for the Authorization Header").
 _STORING = CONFIG.merge(Config(s3={"payload_signing_enabled": False}))
 
 

@@ -4,7 +4,7 @@ import os
 import random
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,10 +50,14 @@ def ledger_of(settings: FunctionSettings, actor: Actor) -> Ledger:
 
 
 class _Loader(Loader):
-    """To say which services there are, botocore looks into the folders of all 400."""
+    """Botocore's own data and no other; to say which services it has, botocore looks into the folders of all 400."""
+
+    @cached_property
+    def _services(self) -> list[str]:
+        return [folder.name for folder in Path(self.BUILTIN_DATA_PATH).iterdir()]
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
-        return [folder.name for folder in Path(self.BUILTIN_DATA_PATH).iterdir()]
+        return self._services
 
 
 @cache

@@ -42,7 +42,8 @@ _SIGNING = CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style":
 def build_intake() -> Intake:
     settings = settings_of(SubmitSettings)
     objects = Objects(session().client("s3", config=CONFIG), settings.inbox_bucket)
-    presigner = Presigner(session().client("sts", config=CONFIG), settings.signer_role_arn, signing_client)
+    sts = lazily(lambda: session().client("sts", config=CONFIG))
+    presigner = Presigner(sts, settings.signer_role_arn, signing_client)
     sending_seconds = settings.provider_timeout_seconds + _AROUND_SENDING
     handover = HandOver(settings.reference_handover, presigner, objects, sending_seconds, time.time)
     departures = Departures(dynamodb(), settings.limits_table, step_between(settings.submits_per_second))
