@@ -234,7 +234,7 @@ def measure(stack: Stack, say: Say) -> dict[str, Any]:
         "seconds of the floor": round(lowest, 1),
         WALL: round(many.wall / lowest, 2),
         ASKING: round(requests, 2),
-        "CPU time per job, ms": {f"{crowd.jobs:,}": crowd.each._asdict() for crowd in (few, many)},
+        **{f"CPU time per job, ms: {crowd.jobs:,} at once": crowd.each._asdict() for crowd in (few, many)},
         "CPU time per message of the floor, ms": floors[0].each._asdict(),
         PER_JOB: round(sum(many.each) / sum(few.each), 3),
     }

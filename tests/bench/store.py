@@ -11,7 +11,6 @@ import os
 import statistics
 import subprocess
 import sys
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
 from typing import IO, TYPE_CHECKING, Any, Self
@@ -98,16 +97,14 @@ class Bench:
         self._key = engine.client("secretsmanager").create_secret(Name="key", SecretString="sk-bench")["ARN"]
 
     def measure(self, count: int, size: int) -> dict[str, list[Cost]]:
-        """Both sides by turns, so that whatever else this machine does meets both; each is one process."""
+        """Both sides by turns, so that whatever else this machine does meets both; each time in a fresh process."""
         turns = [[self._host.link(size * MB)] * count] * max(1, _LEAST // (count * size))
         costs: dict[str, list[Cost]] = {side: [] for side in _SIDES}
-        with ExitStack() as stack:
-            running = {side: stack.enter_context(self._storing(side)) for side in _SIDES}
-            for number in range(_ROUNDS):
-                for side, storing in running.items():
-                    storing.begin(f"{side}/{number}", turns)
-                    costs[side].append(storing.end())
-                    self._purge()
+        for _, side in product(range(_ROUNDS), _SIDES):
+            with self._storing(side) as storing:
+                storing.begin(side, turns)
+                costs[side].append(storing.end())
+            self._purge()
         return costs
 
     def beside_slow(self) -> int:
