@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # A word of every preset's prompt; it must stand nowhere but in the ledger and in result.json.
 PROMPT_MARK = "quokkamoss"
 _SHORT = {"SubmitVisibilitySeconds": "2", "SweepAfterSeconds": "1"}
+_layer = ExitStack()
 _TIMES = ("created_at", "requested_at", "hold_until", "submitting_at", "submitted_at", "made_at", "next_check")
 
 
@@ -177,9 +179,14 @@ class System:
 
 
 @pytest.fixture(scope="session")
-def system() -> Iterator[System]:
-    with running_system() as system:
-        yield system
+def system() -> System:
+    return _layer.enter_context(running_system())
+
+
+def pytest_runtest_teardown(nextitem: pytest.Item | None) -> None:
+    """End the system with these tests: its executions would go on beside those of a layer that has no sockets."""
+    if nextitem is None or Path(__file__).parent not in nextitem.path.parents:
+        _layer.close()
 
 
 @contextmanager

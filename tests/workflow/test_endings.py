@@ -124,7 +124,7 @@ def _state_entered(system: System, job_id: str, state: str) -> bool:
 
 
 def test_what_cannot_be_stored_is_unstored_and_stored_later_without_paying(system: System) -> None:
-    system.preset("unstored", prompt="fault:file-404=2", n=2)
+    system.preset("unstored", prompt="fault:file-404=4", n=2)
     system.stack.drop("inbox/unstored/cat.png", picture())
     job_id = system.job_of("inbox/unstored/cat.png")
     until(lambda: "made_at" in (system.row(job_id) or {}), "the row says unstored")
