@@ -100,11 +100,12 @@ class _Fetch:
     is_over: bool = False  # for a fault that is none of a picture's
 
     def __call__(self) -> None:
-        """Try until nobody waits. No thread is left when it returns or raises."""
+        """Try until nobody waits; the caller is one of the workers. No thread is left when it returns or raises."""
         with ThreadPoolExecutor(SIDE_BY_SIDE) as pool:
-            workers = [pool.submit(self._work) for _ in range(min(SIDE_BY_SIDE, len(self.first)))]
-        for worker in workers:
-            worker.result()
+            others = [pool.submit(self._work) for _ in range(min(SIDE_BY_SIDE, len(self.first)) - 1)]
+            self._work()
+        for other in others:
+            other.result()
 
     def _work(self) -> None:
         try:
