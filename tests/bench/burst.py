@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 LOST, TWICE, DEAD = "lost", "paid twice", "dead letters"
 WALL, PER_JOB = "wall time / the engine's floor", "CPU time per job, 1,000 / 100 jobs"
 ASKING = "the floor with a job's requests / the floor"
-_FEW, _MANY = 100, 1_000
+_FEW, _SOME, _MANY = 100, 300, 1_000
 _WARM = 40  # jobs, after which every environment has started and knows the class of the jobs
 _HANDS = 8  # that drop, or send, at the same time
 _PATIENCE = 600  # seconds for a crowd
@@ -224,7 +224,7 @@ def measure(stack: Stack, say: Say) -> dict[str, Any]:
     many = jobs.run(_MANY)
     say(f"{many.jobs:,} pictures in {many.wall:.1f} s")
     floors.append(messages.run(_MANY))
-    requests = asking.run(_FEW).wall / messages.run(_FEW).wall
+    requests = asking.run(_SOME).wall / messages.run(_SOME).wall
     lowest = statistics.mean(crowd.wall for crowd in floors)
     say(f"{_MANY:,} messages in {lowest:.1f} s")
     return {
