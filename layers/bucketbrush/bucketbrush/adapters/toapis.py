@@ -47,7 +47,6 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 DEAD = (401, 403, 404, 410)
 _LONGEST_HOST = 100
 _LONGEST_FILE_NAME = 100
-_NOBODY = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # is trusted over plain HTTP, which is for a simulator
 
 
 class ToApis:
@@ -252,7 +251,7 @@ class ToApis:
                 yield answer
 
     def _client(self, url: httpx.URL) -> httpx.Client:
-        trusted = _tls() if url.scheme == "https" else _NOBODY
+        trusted = _tls(url.scheme)
         return httpx.Client(timeout=self._timeout, headers={"Accept-Encoding": "identity"}, verify=trusted)
 
 
@@ -282,6 +281,9 @@ def _exactly(size: int, chunks: Iterator[bytes], head: bytes, tail: bytes) -> It
 
 
 @cache
-def _tls() -> ssl.SSLContext:
-    """Reading the certificates costs more than all the rest of a request, so it is done once per environment."""
-    return httpx.create_ssl_context()
+def _tls(scheme: str) -> ssl.SSLContext:
+    """Reading the certificates costs more than all the rest of a request, so it is done once per environment.
+
+    Plain HTTP, which is for a simulator, needs none.
+    """
+    return httpx.create_ssl_context() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
